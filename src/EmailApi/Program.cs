@@ -1,3 +1,60 @@
-var builder = WebApplication.CreateBuilder(args);
-var app = builder.Build();
-app.Run();
+using EmailApi.Capture;
+using EmailApi.Data;
+using EmailApi.Delivery;
+using EmailApi.Emails;
+using EmailApi.Events;
+using EmailApi.Http;
+using EmailApi.Operations;
+using EmailApi.Projects;
+using EmailApi.Relays;
+using Microsoft.Extensions.Options;
+
+namespace EmailApi;
+
+public static class Program
+{
+    public static async Task<int> Main(string[] args)
+    {
+        try
+        {
+            await using var app = await BuildAsync(args);
+            await app.RunAsync();
+            return Environment.ExitCode;
+        }
+        catch (Exception error) when (StartRefusals.SentenceOf(error) is { } sentence)
+        {
+            await Console.Error.WriteLineAsync(sentence);
+            return 1;
+        }
+    }
+
+    /// <summary>The app's table of contents, in the order an email passes it.</summary>
+    public static async Task<WebApplication> BuildAsync(string[] args)
+    {
+        var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
+
+        builder.AddHttp();            // settings, problem details, JSON, limits, OpenAPI
+        await builder.AddDataAsync();   // EmailDb, the hot paths' connections and the Hangfire storage, all on one PostgreSQL
+        builder.AddProjects();        // keys and what they may do
+        builder.AddCapture();         // the relay that keeps mail here
+        builder.AddRelays();          // the smarthosts mail is handed to
+        builder.AddEmails();          // request → validated → checked → stored
+        builder.AddDelivery();        // claimed → relayed → recorded
+        builder.AddOperations();      // jobs, metrics
+
+        var app = builder.Build();
+        app.UseDatabase();
+        app.UseHttp();
+        app.MapOperations();
+        if (app.Services.GetRequiredService<IOptions<AppOptions>>().Value.Accepts)
+        {
+            app.MapEmails();
+            app.MapEvents();
+            app.MapCaptured();
+            app.MapDashboard();
+            app.MapOpenApi();
+        }
+
+        return app;
+    }
+}

@@ -1,0 +1,101 @@
+using EmailApi.Http;
+using Hangfire;
+using Hangfire.PostgreSql;
+using Hangfire.PostgreSql.Factories;
+using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.DataProtection.KeyManagement;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace EmailApi.Data;
+
+/// <summary>One PostgreSQL for everything. A node's connections: <see cref="EngineConnections"/> for the hot paths,
+/// <see cref="OrdinaryConnections"/> for reads and capture, <see cref="HangfireConnections"/> for Hangfire.</summary>
+public static class DataSetup
+{
+    public const int EngineConnections = 10;
+    public const int OrdinaryConnections = 15;
+    public const int HangfireConnections = 12;
+
+    public static async Task AddDataAsync(this WebApplicationBuilder builder)
+    {
+        var connectionString = builder.Configuration.GetConnectionString("EmailApi");
+        if (string.IsNullOrWhiteSpace(connectionString)) connectionString = await builder.AddEmbeddedAsync();
+        else Check(connectionString);
+
+        builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(For(connectionString, "EmailApi", OrdinaryConnections)));
+        builder.Services.AddSingleton(_ => new EngineDatabase(NpgsqlDataSource.Create(For(connectionString, "EmailApi engine", EngineConnections))));
+        builder.Services.AddDbContextFactory<EmailDb>((services, options) =>
+            EmailDb.Configure(options, o => o.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>())));
+        builder.Services.AddSingleton<Partitions>();
+        builder.Services.AddSingleton<Migrator>();
+        builder.Services.AddSingleton<DatabaseGate>();
+        builder.Services.AddHostedService<PrepareDatabase>();
+
+        builder.Services.AddSingleton<MasterKey>();
+        builder.Services.AddSingleton<KeyRing>();
+        builder.Services.AddDataProtection().SetApplicationName("EmailApi").PersistKeysToDbContext<EmailDb>();
+        builder.Services.AddOptions<KeyManagementOptions>().Configure<MasterKey>((o, master) => o.XmlEncryptor = new MasterKeyEncryptor(master));
+
+        builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections).ConnectionString);
+    }
+
+    /// <summary>The database comes up before anything else and goes down after everything else.</summary>
+    public static void UseDatabase(this WebApplication app) => app.Services.GetService<EmbeddedPostgres>();
+
+    static async Task<string> AddEmbeddedAsync(this WebApplicationBuilder builder)
+    {
+        var options = builder.Configuration.GetSection("EmailApi").Get<AppOptions>() ?? new();
+        using var logging = LoggerFactory.Create(l => l.AddConfiguration(builder.Configuration.GetSection("Logging")).AddConsole());
+        var embedded = await EmbeddedPostgres.StartAsync(options.DataDirectory, options.Postgres.Binaries, logging.CreateLogger<EmbeddedPostgres>(), CancellationToken.None);
+        builder.Services.AddSingleton(_ => embedded);
+        builder.Services.PostConfigure<AppOptions>(o => o.UsesEmbeddedDatabase = true);
+        return embedded.ConnectionString;
+    }
+
+    static void Check(string connectionString)
+    {
+        try
+        {
+            if (new NpgsqlConnectionStringBuilder(connectionString).Host is { Length: > 0 }) return;
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException)
+        {
+            throw new StartRefusedException($"ConnectionStrings__EmailApi cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+
+        throw new StartRefusedException("ConnectionStrings__EmailApi names no host, as in Host=127.0.0.1;Database=emailapi;Username=…;Password=…");
+    }
+
+    static NpgsqlConnectionStringBuilder For(string connectionString, string name, int connections)
+    {
+        var settings = new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = name, MaxPoolSize = connections };
+        var given = new System.Data.Common.DbConnectionStringBuilder { ConnectionString = connectionString };
+        if (!given.ContainsKey("Timeout")) settings.Timeout = 3;
+        if (!given.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 40;
+        if (!given.ContainsKey("Keepalive")) settings.KeepAlive = 10;
+        return settings;
+    }
+
+    static void AddHangfire(this WebApplicationBuilder builder, string connectionString)
+    {
+        builder.Services.AddSingleton<JobStorage>(_ =>
+        {
+            var options = new PostgreSqlStorageOptions
+            {
+                SchemaName = Migrator.HangfireSchema,
+                PrepareSchemaIfNecessary = false,   // the migrator does
+                UseSlidingInvisibilityTimeout = true,   // a run lasts as long as its node
+                InvisibilityTimeout = TimeSpan.FromMinutes(1),
+                DistributedLockTimeout = TimeSpan.FromSeconds(30),   // a killed holder blocks everyone for this long
+                QueuePollInterval = TimeSpan.FromSeconds(1),
+                EnableLongPolling = false,   // would hold a connection for each worker
+            };
+            return new PostgreSqlStorage(new NpgsqlConnectionFactory(connectionString, options), options);
+        });
+        builder.Services.AddSingleton<IBackgroundJobClient>(services => new BackgroundJobClient(services.GetRequiredService<JobStorage>()));
+        builder.Services.AddSingleton<IRecurringJobManager>(services => new RecurringJobManager(services.GetRequiredService<JobStorage>()));
+        builder.Services.AddHangfire(c => c.UseSimpleAssemblyNameTypeSerializer().UseRecommendedSerializerSettings());
+    }
+}

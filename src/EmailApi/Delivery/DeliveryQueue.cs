@@ -1,0 +1,143 @@
+using System.Collections.Concurrent;
+using EmailApi.Data;
+using EmailApi.Emails;
+using EmailApi.Http;
+using Npgsql;
+
+namespace EmailApi.Delivery;
+
+/// <summary>A recipient that this node has a lease on: it is being sent.</summary>
+public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts);
+
+/// <summary>Claimed recipients of one email, with what is needed to send to them.</summary>
+/// <param name="Document">Null when the content is gone.</param>
+public sealed record ClaimedEmail(
+    Guid Id, Guid Token, int ProjectId, string Stream, string FromAddress, string InternetMessageId, DateTimeOffset CreatedAt,
+    EnvelopeKind Envelope, byte[]? Document, bool IsProtected, IReadOnlyList<Claimed> Recipients);
+
+/// <summary>Takes due recipients and keeps the leases on them alive. Every later write proves its lease by the token.</summary>
+public sealed class DeliveryQueue(EngineDatabase database)
+{
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
+
+    /// <summary>One statement: the highest priority that has due mail, projects in equal shares, oldest first within each; walks the index
+    /// from project to project, so that its cost does not grow with anybody's backlog.</summary>
+    const string Claim = """
+        with recursive pairs as (
+            (select priority, project_id from queue where lane = $1 and lease_until is null order by priority, project_id limit 1)
+            union all
+            select next.priority, next.project_id from pairs cross join lateral (
+                select q.priority, q.project_id from queue q
+                where q.lane = $1 and q.lease_until is null and (q.priority, q.project_id) > (pairs.priority, pairs.project_id)
+                order by q.priority, q.project_id limit 1) next
+        ), due as materialized (
+            select priority, project_id from pairs where exists (
+                select from queue q where q.lane = $1 and q.lease_until is null and q.priority = pairs.priority
+                    and q.project_id = pairs.project_id and q.due_at <= now() and q.expires_at > now())
+        ), first as materialized (
+            select priority, project_id, ceil($2::numeric / count(*) over ())::int as share from due where priority = (select min(priority) from due)
+        ), picked as materialized (
+            select row.email_id, row.n from first cross join lateral (
+                select q.email_id, q.n from queue q
+                where q.lane = $1 and q.lease_until is null and q.priority = first.priority and q.project_id = first.project_id
+                    and q.due_at <= now() and q.expires_at > now()
+                order by q.due_at limit first.share for update skip locked) row
+            order by case when (select count(*) from first) > $2 then random() end limit $2
+        ), leased as (
+            update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1
+            from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts
+        )
+        select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
+               e.created_at, e.envelope, c.is_protected,
+               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end
+        from leased l
+        join recipients r on r.email_id = l.email_id and r.n = l.n
+        join emails e on e.id = l.email_id
+        left join contents c on c.email_id = l.email_id
+        order by l.email_id, l.n
+        """;
+
+    readonly ConcurrentDictionary<Guid, int> live = new();
+    readonly ConcurrentQueue<Guid> unanswered = new();
+
+    /// <param name="free">Free connections of the lane: a claimed recipient is on its way, so none waits behind another.</param>
+    public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel)
+    {
+        var token = Guid.NewGuid();
+        live[token] = free;   // before the statement: renewing starts with the lease
+        try
+        {
+            await using var connection = await database.Source.OpenConnectionAsync(cancel);
+            await ReleaseUnansweredAsync(connection, cancel);
+            await using var command = new NpgsqlCommand(Claim, connection)
+            {
+                Parameters = { new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease } },
+            };
+            await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has
+            var emails = await ReadAsync(reader, token);
+            var count = emails.Sum(e => e.Recipients.Count);
+            if (count == 0) live.TryRemove(token, out _);
+            else live[token] = count;
+            return emails;
+        }
+        catch
+        {
+            // The claim may have been committed though its answer was lost; nothing of it was sent.
+            live.TryRemove(token, out _);
+            unanswered.Enqueue(token);
+            throw;
+        }
+    }
+
+    /// <summary>One recipient of a claim is recorded.</summary>
+    public void Settled(Guid token)
+    {
+        if (live.AddOrUpdate(token, 0, (_, count) => count - 1) <= 0) live.TryRemove(token, out _);
+    }
+
+    /// <summary>Renews every lease of this node in one statement.</summary>
+    public async Task RenewAsync(CancellationToken cancel)
+    {
+        var tokens = live.Keys.ToArray();
+        if (tokens.Length == 0) return;
+        await using var command = database.Source.CreateCommand(
+            "update queue set lease_until = now() + $2 where lease_until is not null and lease_token = any($1)");
+        command.Parameters.Add(new() { Value = tokens });
+        command.Parameters.Add(new() { Value = Lease });
+        await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    async Task ReleaseUnansweredAsync(NpgsqlConnection connection, CancellationToken cancel)
+    {
+        while (unanswered.TryPeek(out var token))
+        {
+            await using var command = new NpgsqlCommand(
+                "update queue set lease_until = null, lease_token = null, claims = claims - 1 where lease_token = $1 and lease_until is not null", connection)
+            { Parameters = { new() { Value = token } } };
+            await command.ExecuteNonQueryAsync(cancel);
+            unanswered.TryDequeue(out _);
+        }
+    }
+
+    static async Task<List<ClaimedEmail>> ReadAsync(NpgsqlDataReader reader, Guid token)
+    {
+        var emails = new List<ClaimedEmail>();
+        var recipients = new List<Claimed>();
+        while (await reader.ReadAsync())
+        {
+            var emailId = reader.GetGuid(0);
+            if (emails.Count == 0 || emails[^1].Id != emailId)
+            {
+                recipients = [];
+                emails.Add(new(emailId, token, reader.GetInt32(2), reader.GetString(7), reader.GetString(8), reader.GetString(9),
+                    reader.GetFieldValue<DateTimeOffset>(10), Words.Parse<EnvelopeKind>(reader.GetString(11)),
+                    reader.IsDBNull(13) ? null : reader.GetFieldValue<byte[]>(13), !reader.IsDBNull(12) && reader.GetBoolean(12), recipients));
+            }
+
+            recipients.Add(new(emailId, reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3),
+                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6)));
+        }
+
+        return emails;
+    }
+}

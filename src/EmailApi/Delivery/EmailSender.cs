@@ -1,0 +1,112 @@
+using EmailApi.Emails;
+using EmailApi.Projects;
+using EmailApi.Relays;
+using MimeKit;
+
+namespace EmailApi.Delivery;
+
+/// <summary>Composes a claimed email, hands it to the relay and gives the outcomes to the recorder. No transaction is open meanwhile.</summary>
+public sealed partial class EmailSender(
+    ContentReader contents, StreamCatalog streams, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
+    : IDisposable
+{
+    readonly CancellationTokenSource cut = new();
+    int sending;
+
+    /// <summary>Transactions under way on this node.</summary>
+    public int Sending => Volatile.Read(ref sending);
+
+    /// <summary>Begins to send; the slots that the recipients took are given back as each transaction ends.</summary>
+    public void Send(RelayConnections relay, ClaimedEmail email)
+    {
+        foreach (var recipients in Transactions(email))
+        {
+            Interlocked.Increment(ref sending);
+            _ = Task.Run(() => SendAsync(relay, email, recipients));
+        }
+    }
+
+    /// <summary>Cuts the dialogues that outlast the stop's time; their recipients become in doubt or deferred as the dialogue stands.</summary>
+    public void Cut() => cut.Cancel();
+
+    /// <summary>Recipients share a transaction only where their bytes are equal; two spellings of one address go apart, as the library
+    /// would drop the second.</summary>
+    static IEnumerable<IReadOnlyList<Claimed>> Transactions(ClaimedEmail email)
+    {
+        if (email.Recipients.Count == 1) return [email.Recipients];
+        if (email.Envelope is EnvelopeKind.Separate) return email.Recipients.Select(r => new[] { r });
+        return email.Recipients
+            .GroupBy(r => r.Address, StringComparer.OrdinalIgnoreCase)
+            .SelectMany(same => same.Select((recipient, i) => (recipient, i)))
+            .GroupBy(r => r.i, r => r.recipient)
+            .Select(group => group.ToList());
+    }
+
+    async Task SendAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
+    {
+        var startedAt = clock.GetTimestamp();
+        IReadOnlyList<Outcome> outcomes;
+        string? tls = null;
+        try
+        {
+            (outcomes, tls) = await DialogueAsync(relay, email, recipients);
+        }
+        catch (Exception error)
+        {
+            // Not the relay's doing: it would fail again in the same way.
+            LogNotComposed(logger, error, EmailId.Format(email.Id));
+            outcomes = [.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "not_composed"))];
+        }
+
+        try
+        {
+            var endedAt = clock.GetTimestamp();
+            var stream = await streams.FindAsync(email.ProjectId, email.Stream, CancellationToken.None);
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(relay, email, recipients[i], outcomes[i], stream?.InDoubt ?? InDoubtRule.Retry, startedAt, endedAt, tls));
+        }
+        catch (Exception error)
+        {
+            // The stream's rule cannot be read: the lease dies and the sweeper settles it.
+            LogNotComposed(logger, error, EmailId.Format(email.Id));
+            foreach (var _ in recipients) queue.Settled(email.Token);
+        }
+        finally
+        {
+            relay.Release(recipients.Count);
+            Interlocked.Decrement(ref sending);
+            signals.Wake(relay.Relay.Name);
+        }
+    }
+
+    async Task<(IReadOnlyList<Outcome>, string? Tls)> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
+    {
+        if (email.Document is null) return ([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "content_gone"))], null);
+
+        var (content, blobs) = await contents.ReadAsync(email.ProjectId, email.Document, email.IsProtected, CancellationToken.None);
+        var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        var needsSmtpUtf8 = MimeComposer.NeedsSmtpUtf8(content, only) || recipients.Any(r => Address.NeedsSmtpUtf8(r.Address));
+        return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cut.Token);
+    }
+
+    static Result ResultOf(
+        RelayConnections relay, ClaimedEmail email, Claimed recipient, Outcome outcome, InDoubtRule rule, long startedAt, long endedAt, string? tls) =>
+        new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, rule))
+        {
+            Attempt = new(relay.Relay.Name, outcome.Step, startedAt, endedAt, tls),
+            IsDoubt = outcome is Outcome.InDoubt,
+            Reply = outcome switch
+            {
+                Outcome.Replied replied => replied.Reply,
+                Outcome.Failed failed => failed.Reply,
+                Outcome.Lost lost => RelayReply.None(lost.Text),
+                Outcome.InDoubt doubt => RelayReply.None(doubt.Text),
+                _ => null,
+            },
+        };
+
+    public void Dispose() => cut.Dispose();
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Email} could not be sent, and the relay is not the reason")]
+    static partial void LogNotComposed(ILogger logger, Exception error, string email);
+}

@@ -1,0 +1,68 @@
+using System.Globalization;
+using EmailApi.Operations;
+using Hangfire;
+using Hangfire.AspNetCore;
+
+namespace EmailApi.Delivery;
+
+/// <summary>Two Hangfire servers: one of its own for the resident runs, with a worker for each lane, and one for everything else, so that
+/// neither waits for the other.</summary>
+public sealed partial class JobServers(
+    JobStorage storage, IRecurringJobManager recurring, IServiceScopeFactory scopes, ILogger<JobServers> logger) : IDisposable
+{
+    const string Ordinary = "default";
+    readonly string node = $"{Environment.MachineName.ToLowerInvariant()}-{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}-{Guid.NewGuid().ToString("n")[..8]}";
+    readonly List<BackgroundJobServer> servers = [];
+
+    public bool IsRunning => servers.Count > 0;
+
+    /// <summary>Runs belong to a node: its queue has a name that no other node serves.</summary>
+    public string DeliveryQueue => NameOf(node);
+
+    internal const string DeliveryQueuePrefix = "run-";
+
+    /// <summary>Starts the servers unless they run. The storage may be away: then the next call tries again.</summary>
+    public void TryStart(int lanes)
+    {
+        if (IsRunning) return;
+        try
+        {
+            recurring.AddOrUpdate<PartitionsJob>("partitions", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
+            recurring.AddOrUpdate<HousekeepingJob>("housekeeping", job => job.RunAsync(CancellationToken.None), "*/10 * * * *");
+            servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
+            servers.Add(Start(Ordinary, node, 2));
+        }
+        catch (Exception error)
+        {
+            LogNotStarted(logger, error);
+        }
+    }
+
+    BackgroundJobServer Start(string queue, string name, int workers) => new(new BackgroundJobServerOptions
+    {
+        ServerName = name,
+        Queues = [queue],
+        WorkerCount = workers,
+        Activator = new AspNetCoreJobActivator(scopes),
+        SchedulePollingInterval = TimeSpan.FromSeconds(5),
+        HeartbeatInterval = TimeSpan.FromSeconds(10),
+        ServerTimeout = TimeSpan.FromMinutes(1),
+        ShutdownTimeout = TimeSpan.FromSeconds(5),
+        StopTimeout = TimeSpan.FromSeconds(1),
+    }, storage);
+
+    public void Stop()
+    {
+        foreach (var server in servers) server.SendStop();
+        foreach (var server in servers) server.Dispose();
+        servers.Clear();
+    }
+
+    public void Dispose() => Stop();
+
+    static string NameOf(string node) =>
+        DeliveryQueuePrefix + string.Concat(node.Select(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) ? c : '_'));
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Hangfire is not there yet")]
+    static partial void LogNotStarted(ILogger logger, Exception error);
+}

@@ -1,0 +1,114 @@
+using EmailApi.Capture;
+using EmailApi.Data;
+using EmailApi.Relays;
+using Hangfire;
+using Hangfire.States;
+
+namespace EmailApi.Delivery;
+
+/// <summary>Starts the Hangfire servers, sees to it that each lane has its run, and renews the leases. A run that Hangfire cannot start
+/// runs in this process: losing the whole hangfire schema stops no mail.</summary>
+public sealed partial class KeepLanesRunning(
+    DatabaseGate gate, JobServers servers, IBackgroundJobClient jobs, LaneRuns runs, RelayCatalog relays, CaptureRelay capture,
+    DeliveryQueue queue, DeliverySignals signals, EmailSender sender, OutcomeRecorder recorder, IServiceScopeFactory scopes, TimeProvider clock, ILogger<KeepLanesRunning> logger)
+    : BackgroundService
+{
+    static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan HangfireMayTake = TimeSpan.FromSeconds(5);
+    /// <summary>How long dialogues may go on once the node stops.</summary>
+    public static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(25);
+
+    readonly Dictionary<string, long> askedAt = new(StringComparer.Ordinal);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await gate.WaitAsync(stoppingToken);
+        foreach (var relay in relays.Relays.Append(capture.AsRelay())) runs.Add(relay);
+        signals.HasRuns = true;
+        await Task.WhenAll(SuperviseAsync(stoppingToken), RenewAsync(stoppingToken));
+    }
+
+    async Task SuperviseAsync(CancellationToken stopping)
+    {
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), clock);
+        do
+        {
+            servers.TryStart(runs.Names.Count());
+            foreach (var lane in runs.Names.Where(lane => !runs.IsRunning(lane))) StartRun(lane, stopping);
+        }
+        while (await timer.WaitForNextTickAsync(stopping).AsTask().WaitAsync(stopping));
+    }
+
+    void StartRun(string lane, CancellationToken stopping)
+    {
+        var isFirst = !askedAt.TryGetValue(lane, out var asked);
+        if (!isFirst && clock.GetElapsedTime(asked) < HangfireMayTake) return;
+
+        askedAt[lane] = clock.GetTimestamp();
+        try
+        {
+            if (isFirst && servers.IsRunning)
+            {
+                jobs.Create<DeliveryRun>(run => run.RunAsync(lane, CancellationToken.None), new EnqueuedState(servers.DeliveryQueue));
+                return;
+            }
+        }
+        catch (Exception error)
+        {
+            LogHangfireFailed(logger, error, lane);
+        }
+
+        _ = Task.Run(async () =>
+        {
+            await using var scope = scopes.CreateAsyncScope();
+            await scope.ServiceProvider.GetRequiredService<DeliveryRun>().RunAsync(lane, stopping);
+        }, stopping);
+        askedAt.Remove(lane);   // when this one ends, Hangfire is asked first again
+    }
+
+    async Task RenewAsync(CancellationToken stopping)
+    {
+        // Goes on while the node stops: dialogues still under way keep their leases.
+        using var timer = new PeriodicTimer(RenewEvery, clock);
+        while (!stopping.IsCancellationRequested || sender.Sending > 0 || recorder.Pending > 0)
+        {
+            try
+            {
+                if (!await timer.WaitForNextTickAsync(stopping)) return;
+            }
+            catch (OperationCanceledException)
+            {
+                await Task.Delay(200, CancellationToken.None);
+                if (sender.Sending == 0) return;
+            }
+
+            try
+            {
+                await queue.RenewAsync(CancellationToken.None);
+            }
+            catch (Exception error)
+            {
+                LogNotRenewed(logger, error);
+            }
+        }
+    }
+
+    public override async Task StopAsync(CancellationToken cancellationToken)
+    {
+        runs.Stop();
+        signals.WakeAll();
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        limit.CancelAfter(FinishWithin);
+        while (sender.Sending > 0 && !limit.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        sender.Cut();
+        while (sender.Sending > 0 && !cancellationToken.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        servers.Stop();
+        await base.StopAsync(cancellationToken);
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Hangfire could not start the run of {Lane}; it runs in this process")]
+    static partial void LogHangfireFailed(ILogger logger, Exception error, string lane);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "Leases were not renewed")]
+    static partial void LogNotRenewed(ILogger logger, Exception error);
+}

@@ -1,0 +1,109 @@
+using System.Text.Json;
+using EmailApi.Data;
+using EmailApi.Emails;
+using EmailApi.Events;
+using EmailApi.Http;
+using Npgsql;
+
+namespace EmailApi.Delivery;
+
+/// <summary>What must still be true of a recipient's lease when a result is written.</summary>
+public enum LeaseProof
+{
+    /// <summary>The token is the last one: nobody claimed it since.</summary>
+    Token,
+    /// <summary>The lease ran out and was not renewed since.</summary>
+    Dead,
+    /// <summary>Nobody is sending it, and its time is over.</summary>
+    Expired,
+}
+
+/// <summary>How an attempt ended for a recipient, and what becomes of it.</summary>
+/// <param name="Attempt">Null when no relay was asked.</param>
+public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transition, LeaseProof Proof = LeaseProof.Token)
+{
+    public AttemptFacts? Attempt { get; init; }
+    public RelayReply? Reply { get; init; }
+    public bool IsDoubt { get; init; }
+}
+
+/// <param name="StartedAt">A timestamp of the node's monotonic clock; the database makes a time of it.</param>
+public sealed record AttemptFacts(string Relay, SmtpStep Step, long StartedAt, long EndedAt, string? Tls);
+
+/// <summary>The record path's SQL: the one place where a recipient that is open changes its state.</summary>
+static class RecordSql
+{
+    static readonly string Open = string.Join(", ", Enum.GetValues<RecipientState>().Where(s => s.IsOpen()).Select(s => $"'{s.Word()}'"));
+
+    static readonly string Record = $"""
+        with result as materialized (
+            select u.*, case when u.wait is not null and now() + u.wait >= q.expires_at then 'expired' else u.state end as next, q.project_id
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                as u(email_id, n, token, proof, state, wait, reason, is_doubt, code, enhanced, text, relay, step, started_ago, ended_ago, tls, data)
+            join queue q on q.email_id = u.email_id and q.n = u.n
+            where case u.proof
+                when 'token' then q.lease_token = u.token
+                when 'dead' then q.lease_token = u.token and q.lease_until < now()
+                else q.lease_until is null and q.expires_at <= now() end
+            for update of q
+        ), gone as (
+            delete from queue q using result r where q.email_id = r.email_id and q.n = r.n and r.next not in ({Open})
+        ), kept as (
+            update queue q set lease_until = null, due_at = coalesce(now() + r.wait, 'infinity'),
+                claims = case r.proof when 'dead' then q.claims else 0 end, doubts = q.doubts + r.is_doubt::int
+            from result r where q.email_id = r.email_id and q.n = r.n and r.next in ({Open})
+        ), changed as (
+            update recipients p set state = r.next, reason = r.reason, attempts = p.attempts + (r.relay is not null)::int,
+                sequence = p.sequence + 1 + (r.is_doubt and r.next <> 'in_doubt')::int,
+                final_at = case when r.next in ({Open}) then null else now() end,
+                reply_code = case when r.text is null then p.reply_code else r.code end,
+                reply_enhanced = case when r.text is null then p.reply_enhanced else r.enhanced end, reply_text = coalesce(r.text, p.reply_text), relay = coalesce(r.relay, p.relay)
+            from result r where p.email_id = r.email_id and p.n = r.n
+            returning p.email_id, p.n, p.sequence, p.attempts
+        ), attempted as (
+            insert into attempts (email_id, n, number, project_id, relay, started_at, ended_at, step, reply_code, reply_enhanced, reply_text, tls, outcome)
+            select r.email_id, r.n, c.attempts, r.project_id, r.relay, now() - r.started_ago, now() - r.ended_ago, r.step, r.code, r.enhanced, r.text,
+                   r.tls, case when r.is_doubt then 'in_doubt' when r.next = 'expired' then r.state else r.next end
+            from result r join changed c on c.email_id = r.email_id and c.n = r.n where r.relay is not null
+        ), doubted as (
+            insert into events (email_id, n, sequence, project_id, type, data)
+            select r.email_id, r.n, c.sequence - 1, r.project_id, 'email.in_doubt', r.data
+            from result r join changed c on c.email_id = r.email_id and c.n = r.n where r.is_doubt and r.next <> 'in_doubt'
+        )
+        insert into events (email_id, n, sequence, project_id, type, data)
+        select r.email_id, r.n, c.sequence, r.project_id, 'email.' || r.next, r.data
+        from result r join changed c on c.email_id = r.email_id and c.n = r.n
+        """;
+
+    /// <returns>How many were recorded; the others were claimed anew meanwhile, and their new claim decides.</returns>
+    public static async Task<int> WriteAsync(NpgsqlDataSource database, IReadOnlyList<Result> results, TimeProvider clock, CancellationToken cancel)
+    {
+        await using var command = database.CreateCommand(Record);
+        command.Parameters.AddRange(new NpgsqlParameter[]
+        {
+            SqlArray.Of(results.Select(r => r.EmailId)), SqlArray.Of(results.Select(r => r.N)), SqlArray.Of(results.Select(r => r.Token)),
+            SqlArray.Of(results.Select(r => r.Proof.Word())), SqlArray.Of(results.Select(r => r.Transition.State.Word())),
+            SqlArray.Of(results.Select(r => r.Transition.Wait)), SqlArray.Of(results.Select(r => r.Transition.Reason)), SqlArray.Of(results.Select(r => r.IsDoubt)),
+            SqlArray.Of(results.Select(r => r.Reply?.Code)), SqlArray.Of(results.Select(r => r.Reply?.Enhanced)), SqlArray.Of(results.Select(r => Storable(r.Reply?.Text))),
+            SqlArray.Of(results.Select(r => r.Attempt?.Relay)), SqlArray.Of(results.Select(r => r.Attempt?.Step.Word())),
+            SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.StartedAt) : (TimeSpan?)null)),
+            SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.EndedAt) : (TimeSpan?)null)),
+            SqlArray.Of(results.Select(r => r.Attempt?.Tls)), SqlArray.Jsonb(results.Select(Data)),
+        });
+        return await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    static string? Data(Result result)
+    {
+        var data = new EventData
+        {
+            Reply = result.Reply is { } reply ? new(reply.Code, reply.Enhanced, Storable(reply.Text)!) : null,
+            Reason = result.Transition.Reason,
+            Relay = result.Attempt?.Relay,
+        };
+        return data == new EventData() ? null : JsonSerializer.Serialize(data, ApiJson.Default.EventData);
+    }
+
+    /// <summary>A relay may answer with anything; the database takes no U+0000.</summary>
+    static string? Storable(string? text) => text?.Replace('\0', '\uFFFD');
+}

@@ -1,0 +1,120 @@
+using EmailApi.Data;
+using EmailApi.Emails;
+using EmailApi.Http;
+using EmailApi.Projects;
+using Npgsql;
+
+namespace EmailApi.Delivery;
+
+/// <summary>Once a second, without Hangfire: expires what is too late, settles what a dead node left behind, and moves mail of lanes that are
+/// gone. What it finds goes through the same record as every other outcome, which looks again before it writes.</summary>
+public sealed partial class SweepQueue(
+    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
+    : BackgroundService
+{
+    const int MaxRows = 500;
+    const int PoisonClaims = 3;
+    const int AdoptEveryRounds = 30;   // it reads the whole queue
+
+    long? reachableSince;
+    int rounds;
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await gate.WaitAsync(stoppingToken);
+        using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), clock);
+        while (await timer.WaitForNextTickAsync(stoppingToken))
+        {
+            try
+            {
+                await SweepAsync(stoppingToken);
+                reachableSince ??= clock.GetTimestamp();
+            }
+            catch (Exception error) when (!stoppingToken.IsCancellationRequested)
+            {
+                if (reachableSince is not null) LogFailed(logger, error);
+                reachableSince = null;
+            }
+        }
+    }
+
+    /// <summary>One round.</summary>
+    public async Task SweepAsync(CancellationToken cancel)
+    {
+        await RecordAsync(await ExpiredAsync(cancel), cancel);
+        // While the database was away nobody could renew: the living get one lease to do so.
+        if (reachableSince is { } since && clock.GetElapsedTime(since) > DeliveryQueue.Lease) await SettleDeadAsync(cancel);
+        if (rounds++ % AdoptEveryRounds == 0) await AdoptAsync(cancel);
+    }
+
+    public async Task SettleDeadAsync(CancellationToken cancel)
+    {
+        var dead = await DeadAsync(cancel);
+        await RecordAsync(dead, cancel);
+        if (dead.Count > 0) signals.WakeAll();
+    }
+
+    async Task RecordAsync(List<Result> results, CancellationToken cancel)
+    {
+        if (results.Count == 0) return;
+        var recorded = await RecordSql.WriteAsync(database.Source, results, clock, cancel);
+        metrics.Recorded(results, recorded);
+    }
+
+    async Task<List<Result>> ExpiredAsync(CancellationToken cancel)
+    {
+        await using var command = database.Source.CreateCommand($"""
+            select email_id, n from queue where expires_at <= now() and lease_until is null order by expires_at limit {MaxRows}
+            """);
+        return await ReadAsync(command, row => new Result(row.GetGuid(0), row.GetInt32(1), Guid.Empty, new(RecipientState.Expired, Reason: "expired"), LeaseProof.Expired), cancel);
+    }
+
+    /// <summary>A node that died was perhaps sending: the stream's rule decides, but a mail that was claimed three times and whose node died
+    /// each time is poison.</summary>
+    async Task<List<Result>> DeadAsync(CancellationToken cancel)
+    {
+        await using var command = database.Source.CreateCommand($"""
+            select q.email_id, q.n, q.lease_token, q.claims, q.doubts, q.lane, coalesce(s.in_doubt, 'retry')
+            from queue q join emails e on e.id = q.email_id
+            left join streams s on s.project_id = q.project_id and s.name = e.stream
+            where q.lease_until < now() order by q.lease_until limit {MaxRows}
+            """);
+        return await ReadAsync(command, row =>
+        {
+            var transition = row.GetInt16(3) >= PoisonClaims
+                ? new Transition(RecipientState.Failed, Reason: "poison")
+                : Transition.Of(new Outcome.InDoubt(""), 1, row.GetInt16(4), Words.Parse<InDoubtRule>(row.GetString(6)));
+            var now = clock.GetTimestamp();
+            return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
+            {
+                Attempt = new(row.GetString(5), SmtpStep.Dot, now, now, null),
+                Reply = RelayReply.None("The node that was sending it ended before the outcome was recorded."),
+                IsDoubt = transition.Reason != "poison",
+            };
+        }, cancel);
+    }
+
+    /// <summary>Mail whose lane this configuration no longer has waits for nobody: it goes where new mail goes.</summary>
+    async Task AdoptAsync(CancellationToken cancel)
+    {
+        if (relays.IsMissing) return;
+        await using var command = database.Source.CreateCommand($"""
+            update queue set lane = $2 where (email_id, n) in (
+                select email_id, n from queue where lane <> all($1) and lease_until is null limit {MaxRows} for update skip locked)
+            """);
+        command.Parameters.Add(new() { Value = runs.Names.ToArray() });
+        command.Parameters.Add(new() { Value = relays.LaneOf() });
+        if (runs.Names.Any() && await command.ExecuteNonQueryAsync(cancel) > 0) signals.WakeAll();
+    }
+
+    static async Task<List<Result>> ReadAsync(NpgsqlCommand command, Func<NpgsqlDataReader, Result> read, CancellationToken cancel)
+    {
+        var results = new List<Result>();
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        while (await reader.ReadAsync(cancel)) results.Add(read(reader));
+        return results;
+    }
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "The queue could not be swept; a second later again")]
+    static partial void LogFailed(ILogger logger, Exception error);
+}

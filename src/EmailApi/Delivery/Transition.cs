@@ -1,0 +1,34 @@
+using EmailApi.Emails;
+using EmailApi.Projects;
+
+namespace EmailApi.Delivery;
+
+/// <summary>What an outcome makes of a recipient.</summary>
+/// <param name="Wait">Until it is due again; null when it is final or held. The database gives up when that is past <c>expires_at</c>.</param>
+public sealed record Transition(RecipientState State, TimeSpan? Wait = null, string? Reason = null)
+{
+    /// <summary>Every case in one place.</summary>
+    /// <param name="attempts">Made so far, this one included.</param>
+    /// <param name="doubts">How often it was in doubt before.</param>
+    public static Transition Of(Outcome outcome, int attempts, int doubts, InDoubtRule inDoubt) => outcome switch
+    {
+        Outcome.Replied { Reply.Code: >= 200 and < 300 } => new(RecipientState.Sent),
+        Outcome.Replied { Reply: { IsPermanent: true } reply, Step: var step } when IsVerdict(step, reply) =>
+            step is SmtpStep.Mail ? new(RecipientState.Failed, Reason: "sender_refused") : new(RecipientState.Bounced),
+        Outcome.Failed failed => new(RecipientState.Failed, Reason: failed.Reason),
+        Outcome.InDoubt => OfDoubt(doubts, inDoubt),
+        _ => new(RecipientState.Deferred, RetrySchedule.NextWait(attempts, Random.Shared.NextDouble())),
+    };
+
+    /// <summary>The relay may have it: the stream's rule decides. In doubt a second time it is held.</summary>
+    static Transition OfDoubt(int doubts, InDoubtRule rule) => rule switch
+    {
+        InDoubtRule.Stop => new(RecipientState.Failed, Reason: "in_doubt"),
+        InDoubtRule.Retry when doubts == 0 => new(RecipientState.InDoubt, TimeSpan.Zero),
+        _ => new(RecipientState.Held, Reason: "in_doubt"),
+    };
+
+    /// <summary>A 5yz before MAIL is the relay's trouble and not the mail's; 521 and 421 close the door, they judge no mail; a 552 to RCPT
+    /// means what 452 means (RFC 5321 §4.5.3.1.10).</summary>
+    static bool IsVerdict(SmtpStep step, RelayReply reply) => step >= SmtpStep.Mail && !(step is SmtpStep.Rcpt && reply.Code == 552);
+}

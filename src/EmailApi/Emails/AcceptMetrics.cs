@@ -1,0 +1,31 @@
+using System.Diagnostics.Metrics;
+using EmailApi.Operations;
+
+namespace EmailApi.Emails;
+
+/// <summary>How many mails were committed, in groups of what size, and how long a commit took.</summary>
+public sealed class AcceptMetrics
+{
+    readonly TimeProvider clock;
+    readonly Counter<long> accepted;
+    readonly Histogram<double> commit;
+    readonly Histogram<int> group;
+
+    public AcceptMetrics(IMeterFactory meters, TimeProvider clock)
+    {
+        this.clock = clock;
+        var meter = meters.Create(Metrics.Meter);
+        accepted = meter.CreateCounter<long>("emailapi.emails.accepted", "{email}", "Emails committed");
+        commit = meter.CreateHistogram<double>("emailapi.accept.commit.duration", "s", "Time to write and commit a group");
+        group = meter.CreateHistogram<int>("emailapi.accept.group.size", "{email}", "Emails in a group");
+    }
+
+    public long Start() => clock.GetTimestamp();
+
+    public void Committed(int emails, long startedAt)
+    {
+        accepted.Add(emails);
+        group.Record(emails);
+        commit.Record(clock.GetElapsedTime(startedAt).TotalSeconds);
+    }
+}

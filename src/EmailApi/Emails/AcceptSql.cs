@@ -1,0 +1,191 @@
+using EmailApi.Data;
+using EmailApi.Http;
+using Npgsql;
+
+namespace EmailApi.Emails;
+
+/// <summary>A stored idempotency key: what was asked, and what was answered.</summary>
+sealed record StoredAnswer(byte[] Fingerprint, byte[] Body);
+
+/// <summary>The accept path's SQL: set-based inserts over arrays, one round trip a group. All times are the database's.</summary>
+static class AcceptSql
+{
+    /// <summary>Writes the units in one transaction, those with a used idempotency key excepted.</summary>
+    /// <returns>The excepted ones with the answer that was stored for them; null where it did not become visible within 5 s.</returns>
+    public static async Task<Dictionary<AcceptUnit, StoredAnswer?>> WriteAsync(NpgsqlConnection connection, List<AcceptUnit> units, CancellationToken cancel)
+    {
+        var repeats = new Dictionary<AcceptUnit, StoredAnswer?>();
+        if (units.All(u => u.Idempotency is null))
+        {
+            await using var alone = Inserts(connection, null, units);   // one implicit transaction
+            await alone.ExecuteNonQueryAsync(cancel);
+            return repeats;
+        }
+
+        await using var transaction = await connection.BeginTransactionAsync(cancel);
+        var won = await ClaimKeysAsync(connection, transaction, units, cancel);
+        var fresh = units.FindAll(u => u.Idempotency is null || won.Contains(u.Drafts[0].Id));
+        if (fresh.Count > 0)
+        {
+            await using var batch = Inserts(connection, transaction, fresh);
+            await batch.ExecuteNonQueryAsync(cancel);
+        }
+
+        await transaction.CommitAsync(cancel);
+        foreach (var unit in units.Except(fresh)) repeats[unit] = await FindAnswerAsync(connection, unit.ProjectId, unit.Idempotency!, cancel);
+        return repeats;
+    }
+
+    public static async Task<StoredAnswer?> FindAnswerAsync(NpgsqlConnection connection, int projectId, Idempotency idempotency, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand("""
+            select fingerprint, response from idempotency_keys where project_id = $1 and key = $2 and expires_at > now()
+            """, connection)
+        { Parameters = { new() { Value = projectId }, new() { Value = idempotency.Key } } };
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        return await reader.ReadAsync(cancel) ? new(reader.GetFieldValue<byte[]>(0), reader.GetFieldValue<byte[]>(1)) : null;
+    }
+
+    public static async Task<bool> IsStoredAsync(NpgsqlConnection connection, Guid emailId, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand("select exists(select from emails where id = $1)", connection) { Parameters = { new() { Value = emailId } } };
+        return await command.ExecuteScalarAsync(cancel) is true;
+    }
+
+    /// <summary>Inserts the keys, in one order on every node (two orders would deadlock). A key that another transaction is just writing
+    /// makes this one wait for its commit: 200 ms when others wait with it, 5 s when alone. An expired key is taken over.</summary>
+    /// <returns>The first email ids of the units whose keys are theirs.</returns>
+    static async Task<HashSet<Guid>> ClaimKeysAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<AcceptUnit> units, CancellationToken cancel)
+    {
+        var keyed = units.Where(u => u.Idempotency is not null)
+            .DistinctBy(u => (u.ProjectId, u.Idempotency!.Key))
+            .OrderBy(u => u.ProjectId).ThenBy(u => u.Idempotency!.Key, StringComparer.Ordinal)
+            .ToList();
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        batch.BatchCommands.Add(new(units.Count == 1 ? "select set_config('lock_timeout', '5s', true)" : "select set_config('lock_timeout', '200ms', true)"));
+        batch.BatchCommands.Add(new("""
+            insert into idempotency_keys as k (project_id, key, fingerprint, email_id, response, expires_at)
+            select project_id, key, fingerprint, email_id, response, now() + interval '24 hours'
+            from unnest($1, $2, $3, $4, $5) as u(project_id, key, fingerprint, email_id, response)
+            on conflict (project_id, key) do update
+                set fingerprint = excluded.fingerprint, email_id = excluded.email_id, response = excluded.response,
+                    created_at = now(), expires_at = excluded.expires_at
+                where k.expires_at <= now()
+            returning email_id
+            """)
+        {
+            Parameters =
+            {
+                SqlArray.Of(keyed.Select(u => u.ProjectId)), SqlArray.Of(keyed.Select(u => u.Idempotency!.Key)),
+                SqlArray.Of(keyed.Select(u => u.Idempotency!.Fingerprint)), SqlArray.Of(keyed.Select(u => u.Drafts[0].Id)), SqlArray.Of(keyed.Select(u => u.Answer)),
+            },
+        });
+        var won = new HashSet<Guid>();
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
+        while (await reader.ReadAsync(cancel)) won.Add(reader.GetGuid(0));
+        return won;
+    }
+
+    static NpgsqlBatch Inserts(NpgsqlConnection connection, NpgsqlTransaction? transaction, List<AcceptUnit> units)
+    {
+        var drafts = units.SelectMany(u => u.Drafts).ToList();
+        var recipients = drafts.SelectMany(d => d.Recipients.Select(r => (Draft: d, Recipient: r))).ToList();
+        var batch = new NpgsqlBatch(connection, transaction);
+
+        batch.BatchCommands.Add(new("""
+            insert into emails (id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
+                                tags, metadata, created_at, send_at, expires_at)
+            select id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
+                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life)
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                as u(id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
+                     tags, metadata, send_at, expires_at, life)
+            """)
+        {
+            Parameters =
+            {
+                SqlArray.Of(drafts.Select(d => d.Id)), SqlArray.Of(drafts.Select(d => d.Caller.ProjectId)), SqlArray.Of(drafts.Select(d => d.Caller.KeyId)),
+                SqlArray.Of(drafts.Select(d => d.Stream.Name)), SqlArray.Of(drafts.Select(d => d.Content.From.Email)), SqlArray.Of(drafts.Select(d => d.Content.From.Name)),
+                SqlArray.Of(drafts.Select(d => d.Content.Subject)), SqlArray.Of(drafts.Select(d => d.InternetMessageId)), SqlArray.Of(drafts.Select(d => d.Envelope.Word())),
+                SqlArray.Of(drafts.Select(d => d.IsSensitive)), SqlArray.Jsonb(drafts.Select(d => d.Tags)), SqlArray.Jsonb(drafts.Select(d => d.Metadata)),
+                SqlArray.Of(drafts.Select(d => d.SendAt)), SqlArray.Of(drafts.Select(d => d.ExpiresAt)), SqlArray.Of(drafts.Select(d => d.Stream.Life)),
+            },
+        });
+        batch.BatchCommands.Add(new("""
+            insert into contents (email_id, project_id, document, is_protected)
+            select * from unnest($1, $2, $3, $4)
+            """)
+        {
+            Parameters =
+            {
+                SqlArray.Of(drafts.Select(d => d.Id)), SqlArray.Of(drafts.Select(d => d.Caller.ProjectId)),
+                SqlArray.Of(drafts.Select(d => d.Packed.Document)), SqlArray.Of(drafts.Select(d => d.IsSensitive)),
+            },
+        });
+        AddBlobs(batch, [.. drafts.SelectMany(d => d.Packed.Blobs.Select(b => (d, b)))]);
+
+        NpgsqlParameter emailIds = SqlArray.Of(recipients.Select(r => r.Draft.Id)), ns = SqlArray.Of(recipients.Select(r => r.Recipient.N)),
+            projects = SqlArray.Of(recipients.Select(r => r.Draft.Caller.ProjectId)), states = SqlArray.Of(recipients.Select(r => r.Draft.State.Word()));
+        batch.BatchCommands.Add(new("""
+            insert into recipients (email_id, n, project_id, address, name, kind, state, attempts, sequence)
+            select email_id, n, project_id, address, name, kind, state, 0, case state when 'scheduled' then 2 else 1 end
+            from unnest($1, $2, $3, $4, $5, $6, $7) as u(email_id, n, project_id, state, address, name, kind)
+            """)
+        {
+            Parameters =
+            {
+                emailIds, ns, projects, states, SqlArray.Of(recipients.Select(r => r.Recipient.Address)),
+                SqlArray.Of(recipients.Select(r => r.Recipient.Name)), SqlArray.Of(recipients.Select(r => r.Recipient.Kind.Word())),
+            },
+        });
+        batch.BatchCommands.Add(new("""
+            insert into queue (email_id, n, project_id, lane, priority, due_at, expires_at, claims, doubts)
+            select email_id, n, project_id, lane, priority, coalesce(send_at, now()), coalesce(expires_at, coalesce(send_at, now()) + life), 0, 0
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8) as u(email_id, n, project_id, lane, priority, send_at, expires_at, life)
+            """)
+        {
+            Parameters =
+            {
+                emailIds.Clone(), ns.Clone(), projects.Clone(), SqlArray.Of(recipients.Select(r => r.Draft.Lane)),
+                SqlArray.Of(recipients.Select(r => r.Draft.Stream.Priority)), SqlArray.Of(recipients.Select(r => r.Draft.SendAt)),
+                SqlArray.Of(recipients.Select(r => r.Draft.ExpiresAt)), SqlArray.Of(recipients.Select(r => r.Draft.Stream.Life)),
+            },
+        });
+        batch.BatchCommands.Add(new("""
+            insert into events (email_id, n, sequence, project_id, type)
+            select email_id, n, sequence, project_id, type
+            from unnest($1, $2, $3, $4) as u(email_id, n, project_id, state),
+                 (values (1, 'email.accepted'), (2, 'email.scheduled')) as e(sequence, type)
+            where sequence = 1 or state = 'scheduled'
+            """)
+        { Parameters = { emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone() } });
+        return batch;
+    }
+
+    static void AddBlobs(NpgsqlBatch batch, List<(EmailDraft Draft, BlobDraft Blob)> uses)
+    {
+        if (uses.Count == 0) return;
+        // Sorted as the primary key is, so that two nodes lock in one order.
+        var blobs = uses.DistinctBy(u => (u.Draft.Caller.ProjectId, u.Blob.Hex, u.Draft.IsSensitive))
+            .OrderBy(u => u.Draft.Caller.ProjectId).ThenBy(u => u.Blob.Hex, StringComparer.Ordinal).ThenBy(u => u.Draft.IsSensitive).ToList();
+        batch.BatchCommands.Add(new("""
+            insert into blobs (project_id, hash, is_protected, bytes) select * from unnest($1, $2, $3, $4) on conflict do nothing
+            """)
+        {
+            Parameters =
+            {
+                SqlArray.Of(blobs.Select(b => b.Draft.Caller.ProjectId)), SqlArray.Of(blobs.Select(b => b.Blob.Hash)),
+                SqlArray.Of(blobs.Select(b => b.Draft.IsSensitive)), SqlArray.Of(blobs.Select(b => b.Blob.Bytes)),
+            },
+        });
+        batch.BatchCommands.Add(new("insert into blob_uses (email_id, hash, project_id, is_protected) select * from unnest($1, $2, $3, $4)")
+        {
+            Parameters =
+            {
+                SqlArray.Of(uses.Select(u => u.Draft.Id)), SqlArray.Of(uses.Select(u => u.Blob.Hash)),
+                SqlArray.Of(uses.Select(u => u.Draft.Caller.ProjectId)), SqlArray.Of(uses.Select(u => u.Draft.IsSensitive)),
+            },
+        });
+    }
+}

@@ -1,0 +1,156 @@
+using System.Threading.Channels;
+using EmailApi.Data;
+using EmailApi.Http;
+using Npgsql;
+
+namespace EmailApi.Emails;
+
+/// <summary>What one request stores: all of it or nothing.</summary>
+public sealed record AcceptUnit(IReadOnlyList<EmailDraft> Drafts, byte[] Answer, Idempotency? Idempotency)
+{
+    internal TaskCompletionSource<AcceptedAnswer> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    internal int ProjectId => Drafts[0].Caller.ProjectId;
+}
+
+/// <summary>The body of a 202.</summary>
+public sealed record AcceptedAnswer(byte[] Body, bool IsReplayed);
+
+/// <summary>The group commit: one loop writes whatever requests are waiting in one transaction, then answers them all. A group that fails is
+/// written again one request at a time, so that a bad one fails alone.</summary>
+/// <remarks>No lingering: under load the next group forms by itself while one is being committed.</remarks>
+public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics metrics, ILogger<AcceptWriter> logger) : BackgroundService
+{
+    /// <summary>More rows in one statement cost more each, and the last of a group waits for all.</summary>
+    const int MaxGroup = 64;
+    const long MaxGroupBytes = 16 << 20;
+
+    readonly Channel<AcceptUnit> waiting = Channel.CreateBounded<AcceptUnit>(new BoundedChannelOptions(4096) { SingleReader = true });
+
+    /// <returns>Once it is committed with <c>synchronous_commit</c>.</returns>
+    /// <exception cref="ProblemException">422 or 409 by the idempotency key.</exception>
+    public async Task<AcceptedAnswer> WriteAsync(AcceptUnit unit, CancellationToken cancel)
+    {
+        await waiting.Writer.WriteAsync(unit, cancel);
+        // Not cancellable from here on: a caller who has gone away does not take back what is being written.
+        return await unit.Done.Task;
+    }
+
+    /// <summary>The first answer of a repeat, or null when the key is new or none was given.</summary>
+    /// <exception cref="ProblemException">422: the key was used for another request.</exception>
+    public async Task<AcceptedAnswer?> FindAnswerAsync(int projectId, Idempotency? idempotency, CancellationToken cancel)
+    {
+        if (idempotency is null) return null;
+        await using var connection = await database.Source.OpenConnectionAsync(cancel);
+        return await AcceptSql.FindAnswerAsync(connection, projectId, idempotency, cancel) is { } stored ? Replay(stored, idempotency) : null;
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        var group = new List<AcceptUnit>(MaxGroup);
+        try
+        {
+            while (await waiting.Reader.WaitToReadAsync(stoppingToken))
+            {
+                group.Clear();
+                var rows = 0;
+                long bytes = 0;
+                while (rows < MaxGroup && bytes < MaxGroupBytes && waiting.Reader.TryRead(out var unit))
+                {
+                    group.Add(unit);
+                    rows += unit.Drafts.Count;
+                    bytes += unit.Drafts.Sum(d => d.Packed.SizeBytes);
+                }
+
+                await WriteGroupAsync(group, stoppingToken);
+            }
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+            // The host stops the listeners first, so nobody is left waiting but those cut off by a forced stop.
+            while (waiting.Reader.TryRead(out var unit)) unit.Done.TrySetException(new DatabaseUnavailableException("The server is stopping."));
+        }
+    }
+
+    async Task WriteGroupAsync(List<AcceptUnit> group, CancellationToken stopping)
+    {
+        try
+        {
+            await TryWriteAsync(group, stopping);
+        }
+        catch (Exception error) when (group.Count == 1 && group[0].Idempotency is null)
+        {
+            await SettleFailedAsync(group[0], error, stopping);
+        }
+        catch (Exception error)
+        {
+            LogGroupFailed(logger, error, group.Count);
+            foreach (var unit in group.Where(u => !u.Done.Task.IsCompleted))
+            {
+                // One that may wait for another node's commit waits beside the loop.
+                var alone = WriteAloneAsync(unit, stopping);
+                if (unit.Idempotency is null) await alone;
+            }
+        }
+    }
+
+    async Task WriteAloneAsync(AcceptUnit unit, CancellationToken stopping)
+    {
+        try { await TryWriteAsync([unit], stopping); }
+        catch (Exception error) { await SettleFailedAsync(unit, error, stopping); }
+    }
+
+    async Task TryWriteAsync(List<AcceptUnit> group, CancellationToken stopping)
+    {
+        var started = metrics.Start();
+        await using var connection = await database.Source.OpenConnectionAsync(stopping);
+        var repeats = await AcceptSql.WriteAsync(connection, group, stopping);
+        metrics.Committed(group.Sum(u => u.Drafts.Count) - repeats.Sum(r => r.Key.Drafts.Count), started);
+
+        foreach (var unit in group)
+        {
+            if (!repeats.TryGetValue(unit, out var stored)) unit.Done.TrySetResult(new(unit.Answer, IsReplayed: false));
+            else if (stored is null) unit.Done.TrySetException(InProgress());
+            else
+            {
+                try { unit.Done.TrySetResult(Replay(stored, unit.Idempotency!)); }
+                catch (ProblemException problem) { unit.Done.TrySetException(problem); }
+            }
+        }
+    }
+
+    /// <summary>A commit whose answer was lost may have happened: asks the database before saying that nothing was stored.</summary>
+    async Task SettleFailedAsync(AcceptUnit unit, Exception error, CancellationToken stopping)
+    {
+        try
+        {
+            await using var connection = await database.Source.OpenConnectionAsync(stopping);
+            if (await AcceptSql.IsStoredAsync(connection, unit.Drafts[0].Id, stopping))
+            {
+                unit.Done.TrySetResult(new(unit.Answer, IsReplayed: false));
+                return;
+            }
+        }
+        catch (Exception again) when (DatabaseTrouble.IsUnavailable(again) || again is OperationCanceledException)
+        {
+            // Still away: the caller is told 503, and a repeat under the same idempotency key is safe.
+        }
+
+        unit.Done.TrySetException(error switch
+        {
+            OperationCanceledException => new DatabaseUnavailableException("The server is stopping."),
+            PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable } => InProgress(),
+            _ => error,
+        });
+    }
+
+    static ProblemException InProgress() => new(ProblemKind.IdempotencyInProgress, "Repeat it in a second.") { RetryAfter = 1 };
+
+    static AcceptedAnswer Replay(StoredAnswer stored, Idempotency asked) =>
+        stored.Fingerprint.AsSpan().SequenceEqual(asked.Fingerprint)
+            ? new(stored.Body, IsReplayed: true)
+            : throw new ProblemException(ProblemKind.IdempotencyMismatch, "Give each request a key of its own; this one came with another body or path before.");
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "A group of {Count} requests was not stored together; each is tried alone")]
+    static partial void LogGroupFailed(ILogger logger, Exception error, int count);
+}

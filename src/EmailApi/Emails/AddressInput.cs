@@ -1,0 +1,90 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace EmailApi.Emails;
+
+/// <summary>An address as a request gives it: <c>"Name &lt;addr&gt;"</c>, <c>"addr"</c>, or an object with email and name.</summary>
+[JsonConverter(typeof(AddressInputConverter))]
+public sealed record AddressInput(string? Text, string? Email = null, string? Name = null, IReadOnlyList<string>? Unknown = null)
+{
+    /// <summary>Whether it was an object.</summary>
+    public bool IsObject => Text is null;
+}
+
+/// <summary>One or more addresses: a list, or a single string or object where a list is expected.</summary>
+[JsonConverter(typeof(AddressListInputConverter))]
+public sealed record AddressListInput(IReadOnlyList<AddressInput> Items, bool IsSingle);
+
+sealed class AddressInputConverter : JsonConverter<AddressInput>
+{
+    public override AddressInput Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
+    {
+        if (reader.TokenType is JsonTokenType.String) return new(reader.GetString());
+        if (reader.TokenType is not JsonTokenType.StartObject)
+            throw new JsonException("An address is a string or an object with email and name.");
+
+        string? email = null, name = null;
+        List<string>? unknown = null;
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)
+        {
+            var property = reader.GetString()!;
+            if (!seen.Add(property)) throw new JsonException($"The property {property} stands twice in an address.");
+            reader.Read();
+            switch (property)
+            {
+                case "email" when reader.TokenType is JsonTokenType.String: email = reader.GetString(); break;
+                case "name" when reader.TokenType is JsonTokenType.String or JsonTokenType.Null: name = reader.GetString(); break;
+                case "email" or "name": throw new JsonException($"The {property} of an address is a string.");
+                default: (unknown ??= []).Add(property); reader.Skip(); break;
+            }
+        }
+
+        return new(null, email ?? throw new JsonException("An address object needs an email."), name, unknown);
+    }
+
+    public override void Write(Utf8JsonWriter writer, AddressInput value, JsonSerializerOptions options)
+    {
+        if (!value.IsObject) { writer.WriteStringValue(value.Text); return; }
+        writer.WriteStartObject();
+        writer.WriteString("email", value.Email);
+        if (value.Name is not null) writer.WriteString("name", value.Name);
+        writer.WriteEndObject();
+    }
+}
+
+sealed class AddressListInputConverter : JsonConverter<AddressListInput>
+{
+    static readonly AddressInputConverter One = new();
+
+    public override AddressListInput Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
+    {
+        if (reader.TokenType is not JsonTokenType.StartArray) return new([One.Read(ref reader, typeof(AddressInput), options)], IsSingle: true);
+
+        var items = new List<AddressInput>();
+        while (reader.Read() && reader.TokenType is not JsonTokenType.EndArray) items.Add(One.Read(ref reader, typeof(AddressInput), options));
+        return new(items, IsSingle: false);
+    }
+
+    public override void Write(Utf8JsonWriter writer, AddressListInput value, JsonSerializerOptions options)
+    {
+        writer.WriteStartArray();
+        foreach (var item in value.Items) One.Write(writer, item, options);
+        writer.WriteEndArray();
+    }
+}
+
+/// <summary>Bytes given as base64 (RFC 4648 §4). Wrong base64 is kept as null for the validator to name.</summary>
+[JsonConverter(typeof(Base64InputConverter))]
+public sealed record Base64Input(byte[]? Bytes);
+
+sealed class Base64InputConverter : JsonConverter<Base64Input>
+{
+    public override Base64Input Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
+    {
+        if (reader.TokenType is not JsonTokenType.String) throw new JsonException("The content of an attachment is a base64 string.");
+        return new(reader.TryGetBytesFromBase64(out var bytes) ? bytes : null);
+    }
+
+    public override void Write(Utf8JsonWriter writer, Base64Input value, JsonSerializerOptions options) => writer.WriteBase64StringValue(value.Bytes);
+}

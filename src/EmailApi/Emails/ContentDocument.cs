@@ -1,0 +1,73 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using EmailApi.Http;
+using Microsoft.AspNetCore.DataProtection;
+
+namespace EmailApi.Emails;
+
+/// <summary>The content as it is stored: large bodies are named by their hash and lie in blobs.</summary>
+public sealed record ContentDocument(EmailContent Content, string? HtmlBlob, string? TextBlob);
+
+/// <summary>Bytes to be stored once per hash.</summary>
+public sealed record BlobDraft(byte[] Hash, byte[] Bytes)
+{
+    public static BlobDraft Of(byte[] bytes) => new(SHA256.HashData(bytes), bytes);
+
+    public string Hex => Convert.ToHexStringLower(Hash);
+}
+
+/// <summary>Content ready to be stored.</summary>
+public sealed record PackedContent(byte[] Document, IReadOnlyList<BlobDraft> Blobs)
+{
+    public long SizeBytes => Document.Length + Blobs.Sum(b => (long)b.Bytes.Length);
+}
+
+/// <summary>Turns content into rows and back; sensitive content is encrypted under the key ring on the way.</summary>
+public sealed class ContentCodec(IDataProtectionProvider protection)
+{
+    /// <summary>Bodies above this are stored once per content hash, like attachments.</summary>
+    public const int LargeBodyChars = 32 * 1024;
+
+    readonly IDataProtector protector = protection.CreateProtector("EmailApi.Content");
+
+    public PackedContent Pack(EmailContent content, IReadOnlyList<BlobDraft> attachments, bool isSensitive)
+    {
+        var html = Large(content.Html);
+        var text = Large(content.Text);
+        var document = new ContentDocument(
+            content with { Html = html is null ? content.Html : null, Text = text is null ? content.Text : null }, html?.Hex, text?.Hex);
+        var bytes = Protect(JsonSerializer.SerializeToUtf8Bytes(document, ApiJson.Default.ContentDocument), isSensitive);
+        if (attachments.Count == 0 && html is null && text is null) return new(bytes, []);
+
+        IEnumerable<BlobDraft?> blobs = [.. attachments, html, text];
+        return new(bytes, [.. blobs.OfType<BlobDraft>().DistinctBy(b => b.Hex).Select(b => b with { Bytes = Protect(b.Bytes, isSensitive) })]);
+    }
+
+    /// <summary>The content, and the bytes of its blobs by hash.</summary>
+    /// <param name="load">Reads blobs by hash; asked only when there are any.</param>
+    public async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> UnpackAsync(
+        byte[] document, bool isProtected, Func<IReadOnlyList<byte[]>, Task<IReadOnlyDictionary<string, byte[]>>> load)
+    {
+        var stored = JsonSerializer.Deserialize(Unprotect(document, isProtected), ApiJson.Default.ContentDocument)
+            ?? throw new InvalidDataException("A stored content document is empty.");
+        var names = stored.Content.Attachments.Select(a => a.Hash).Append(stored.HtmlBlob).Append(stored.TextBlob).OfType<string>().Distinct().ToList();
+        if (names.Count == 0) return (stored.Content, Empty);
+
+        var loaded = await load([.. names.Select(Convert.FromHexString)]);
+        var blobs = loaded.ToDictionary(b => b.Key, b => Unprotect(b.Value, isProtected));
+        return (stored.Content with
+        {
+            Html = stored.HtmlBlob is { } html ? Encoding.UTF8.GetString(blobs[html]) : stored.Content.Html,
+            Text = stored.TextBlob is { } text ? Encoding.UTF8.GetString(blobs[text]) : stored.Content.Text,
+        }, blobs);
+    }
+
+    static readonly IReadOnlyDictionary<string, byte[]> Empty = new Dictionary<string, byte[]>();
+
+    static BlobDraft? Large(string? body) => body?.Length > LargeBodyChars ? BlobDraft.Of(Encoding.UTF8.GetBytes(body)) : null;
+
+    byte[] Protect(byte[] bytes, bool isSensitive) => isSensitive ? protector.Protect(bytes) : bytes;
+
+    byte[] Unprotect(byte[] bytes, bool isProtected) => isProtected ? protector.Unprotect(bytes) : bytes;
+}

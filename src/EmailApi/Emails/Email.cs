@@ -1,0 +1,48 @@
+using EmailApi.Data;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace EmailApi.Emails;
+
+/// <summary>Who sees whom: one message for all, or one each.</summary>
+public enum EnvelopeKind
+{
+    Shared,
+    Separate,
+}
+
+/// <summary>One accepted request. What it says lies in its <see cref="StoredContent"/>; where it stands, in its recipients.</summary>
+public sealed class Email : IEntityTypeConfiguration<Email>
+{
+    /// <summary>UUIDv7: sorts by time, and picks the partition. Shown as <c>em_</c> and 32 hex digits.</summary>
+    public Guid Id { get; init; }
+    public int ProjectId { get; init; }
+    public required string KeyId { get; init; }
+    public required string Stream { get; init; }
+    public required string FromAddress { get; init; }
+    public string? FromName { get; init; }
+    public required string Subject { get; init; }
+    /// <summary>The Message-ID field without angle brackets (RFC 5322 §3.6.4); the same over all attempts.</summary>
+    public required string InternetMessageId { get; init; }
+    public EnvelopeKind Envelope { get; init; }
+    public bool IsSensitive { get; init; }
+    public string? Tags { get; init; }
+    public string? Metadata { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+    public DateTimeOffset? SendAt { get; init; }
+    public DateTimeOffset ExpiresAt { get; init; }
+    public List<Recipient> Recipients { get; } = [];
+
+    public void Configure(EntityTypeBuilder<Email> email)
+    {
+        email.ToTable("emails");
+        email.PartitionedBy(e => e.Id);
+        email.HasKey(e => e.Id);
+        email.Property(e => e.Id).ValueGeneratedNever();
+        email.Property(e => e.Envelope).AsWord();
+        email.Property(e => e.Tags).HasColumnType("jsonb");
+        email.Property(e => e.Metadata).HasColumnType("jsonb");
+        email.HasIndex(e => new { e.ProjectId, e.Id });
+        email.HasMany(e => e.Recipients).WithOne().HasForeignKey(r => r.EmailId).OnDelete(DeleteBehavior.Restrict);
+    }
+}

@@ -1,0 +1,108 @@
+using System.Text.Json;
+using EmailApi.Delivery;
+using EmailApi.Http;
+using EmailApi.Projects;
+using EmailApi.Relays;
+using FluentValidation;
+
+namespace EmailApi.Emails;
+
+/// <summary>A request's name from its caller, and what it asked, to tell a repeat from another request.</summary>
+public sealed record Idempotency(string Key, byte[] Fingerprint);
+
+/// <summary>The one way in: every door hands its mail here. When a call returns, the mail is committed and the rows are the queue.</summary>
+public sealed class EmailAcceptor(
+    IValidator<SendEmailRequest> validator, StreamCatalog streams, RelayCatalog relays, ContentCodec codec, AcceptWriter writer,
+    DeliverySignals signals, TimeProvider clock)
+{
+    public const int MaxBatch = 1000;
+
+    /// <returns>The answer as JSON; the first one again when this is a repeat.</returns>
+    /// <exception cref="ProblemException">422 when the request is not valid, or its idempotency key was used for another.</exception>
+    public async Task<AcceptedAnswer> AcceptAsync(SendEmailRequest request, Caller caller, Idempotency? idempotency, CancellationToken cancel)
+    {
+        var checkedEmail = await CheckAsync(request, caller, pointer: "#", cancel);
+        if (checkedEmail.Errors is { } errors)
+            return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Invalid(errors);
+
+        var draft = checkedEmail.Draft!;
+        var answer = JsonSerializer.SerializeToUtf8Bytes(SendEmailResponse.Of(draft), ApiJson.Default.SendEmailResponse);
+        return await StoreAsync([draft], answer, idempotency, cancel);
+    }
+
+    /// <summary>Up to 1,000 mails, stored in one transaction. Strict: one bad mail and nothing is stored. Permissive: the good ones are.</summary>
+    public async Task<AcceptedAnswer> AcceptBatchAsync(
+        SendBatchRequest request, bool isPermissive, Caller caller, Idempotency? idempotency, CancellationToken cancel)
+    {
+        if (request.Items.Count is 0 or > MaxBatch)
+            throw Invalid([new("#", "count", $"A batch has 1 to {MaxBatch:N0} mails; this one has {request.Items.Count:N0}.")]);
+
+        var drafts = new List<EmailDraft>(request.Items.Count);
+        var results = new List<BatchItem>(request.Items.Count);
+        var errors = new List<FieldError>();
+        for (var i = 0; i < request.Items.Count; i++)
+        {
+            var item = await CheckAsync(request.Items[i], caller, $"#/{i}", cancel);
+            if (item.Draft is { } draft)
+            {
+                drafts.Add(draft);
+                results.Add(new(i) { Id = EmailId.Format(draft.Id), Status = draft.State.Word() });
+            }
+            else
+            {
+                errors.AddRange(item.Errors!);
+                results.Add(new(i) { Error = new(ProblemKind.Validation.Code, item.Errors![0].Detail, item.Errors) });
+            }
+        }
+
+        if (errors.Count > 0 && !isPermissive)
+            return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Invalid(errors);
+
+        var answer = JsonSerializer.SerializeToUtf8Bytes(new SendBatchResponse(results), ApiJson.Default.SendBatchResponse);
+        return drafts.Count > 0
+            ? await StoreAsync(drafts, answer, idempotency, cancel)
+            : await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? new AcceptedAnswer(answer, IsReplayed: false);
+    }
+
+    async Task<AcceptedAnswer> StoreAsync(IReadOnlyList<EmailDraft> drafts, byte[] answer, Idempotency? idempotency, CancellationToken cancel)
+    {
+        var stored = await writer.WriteAsync(new(drafts, answer, idempotency), cancel);
+
+        if (!stored.IsReplayed)
+            foreach (var lane in drafts.Where(d => d.SendAt is null).Select(d => d.Lane).Distinct())
+                signals.Wake(lane);   // best effort: a run looks each second anyway
+        return stored;
+    }
+
+    async Task<(EmailDraft? Draft, List<FieldError>? Errors)> CheckAsync(JsonElement item, Caller caller, string pointer, CancellationToken cancel)
+    {
+        SendEmailRequest? request;
+        try
+        {
+            request = item.Deserialize(ApiJson.Default.SendEmailRequest);
+        }
+        catch (JsonException error)
+        {
+            return (null, [new(pointer + JsonPointer.Of(error.Path)[1..], "wrong_type", "The value has the wrong type.")]);
+        }
+
+        return request is null
+            ? (null, [new(pointer, "required", "A mail is an object.")])
+            : await CheckAsync(request, caller, pointer, cancel);
+    }
+
+    async Task<(EmailDraft? Draft, List<FieldError>? Errors)> CheckAsync(SendEmailRequest request, Caller caller, string pointer, CancellationToken cancel)
+    {
+        var errors = validator.Validate(request).Errors
+            .ConvertAll(e => new FieldError(pointer + e.PropertyName[1..], e.ErrorCode, e.ErrorMessage));
+        var name = request.Stream ?? Projects.Stream.Transactional;
+        var stream = await streams.FindAsync(caller.ProjectId, name, cancel);
+        if (stream is null && name.Length > 0) errors.Add(new(pointer + "/stream", "unknown_stream", $"The project has no stream {name}; leave the field out for transactional."));
+        return errors.Count > 0
+            ? (null, errors)
+            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(), codec, clock.GetUtcNow()), null);
+    }
+
+    static ProblemException Invalid(List<FieldError> errors) => new(ProblemKind.Validation,
+        errors.Count == 1 ? $"{errors[0].Pointer}: {errors[0].Detail}" : $"{errors.Count} places are wrong; errors names each.", errors);
+}

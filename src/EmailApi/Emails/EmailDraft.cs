@@ -1,0 +1,83 @@
+using System.Text.Json;
+using EmailApi.Http;
+using EmailApi.Projects;
+using Stream = EmailApi.Projects.Stream;
+
+namespace EmailApi.Emails;
+
+/// <summary>An email on its way into the database: what every door makes of its request, and what the writer writes.</summary>
+public sealed record EmailDraft
+{
+    public required Guid Id { get; init; }
+    public required Caller Caller { get; init; }
+    public required Stream Stream { get; init; }
+    public required EmailContent Content { get; init; }
+    public required PackedContent Packed { get; init; }
+    public required IReadOnlyList<RecipientDraft> Recipients { get; init; }
+    public required string Lane { get; init; }
+    public EnvelopeKind Envelope { get; init; }
+    public bool IsSensitive { get; init; }
+    public string? Tags { get; init; }
+    public string? Metadata { get; init; }
+    /// <summary>Null when it is due at once.</summary>
+    public DateTimeOffset? SendAt { get; init; }
+    /// <summary>The mail's own limit; null: the stream's life decides.</summary>
+    public DateTimeOffset? ExpiresAt { get; init; }
+
+    public RecipientState State => SendAt is null ? RecipientState.Queued : RecipientState.Scheduled;
+
+    /// <summary>Never changes, so that a receiver can tell a repeat; the domain is the author's.</summary>
+    public string InternetMessageId => $"{Id:n}@{Address.Domain(Address.ToWire(Content.From.Email))}";
+
+    /// <param name="request">One that passed the validator.</param>
+    public static EmailDraft Of(SendEmailRequest request, Caller caller, Stream stream, string lane, ContentCodec codec, DateTimeOffset now)
+    {
+        var attachments = (request.Attachments ?? []).Select(a => (Input: a, Blob: BlobDraft.Of(a.Content!.Bytes!))).ToList();
+        var content = new EmailContent
+        {
+            From = AddressBook.Read(request.From!),
+            To = AddressBook.Read(request.To),
+            Cc = AddressBook.Read(request.Cc),
+            ReplyTo = AddressBook.Read(request.ReplyTo),
+            Subject = request.Subject!,
+            Html = request.Html,
+            Text = request.Text,
+            Headers = [.. (request.Headers ?? []).Select(h => new HeaderField(h.Key, h.Value))],
+            Attachments = [.. attachments.Select(a => new AttachmentPart(a.Input.Filename!,
+                a.Input.ContentType ?? MimeKit.MimeTypes.GetMimeType(a.Input.Filename!), a.Input.ContentId, a.Blob.Hex, a.Blob.Bytes.Length))],
+        };
+        return new()
+        {
+            Id = Guid.CreateVersion7(now),
+            Caller = caller,
+            Stream = stream,
+            Lane = lane,
+            Content = content,
+            Packed = codec.Pack(content, [.. attachments.Select(a => a.Blob)], request.Sensitive ?? false),
+            Recipients = RecipientDraft.Of(content, AddressBook.Read(request.Bcc)),
+            Envelope = request.Envelope is null ? EnvelopeKind.Shared : Words.Parse<EnvelopeKind>(request.Envelope),
+            IsSensitive = request.Sensitive ?? false,
+            Tags = request.Tags is { Count: > 0 } tags ? JsonSerializer.Serialize(tags, ApiJson.Default.DictionaryStringString) : null,
+            Metadata = request.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : null,
+            SendAt = Time(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,
+            ExpiresAt = Time(request.ExpiresAt),
+        };
+    }
+
+    static DateTimeOffset? Time(string? text) => text is not null && Instant.TryParse(text, out var at) ? at : null;
+}
+
+/// <param name="N">Counts from 1: to, then cc, then bcc.</param>
+public sealed record RecipientDraft(int N, RecipientKind Kind, string Address, string? Name)
+{
+    /// <summary>An address named twice gets the mail once, as the first kind that names it.</summary>
+    public static IReadOnlyList<RecipientDraft> Of(EmailContent content, IReadOnlyList<Mailbox> bcc)
+    {
+        var recipients = new List<RecipientDraft>(content.To.Count + content.Cc.Count + bcc.Count);
+        var seen = new HashSet<string>(StringComparer.Ordinal);
+        foreach (var (kind, list) in new[] { (RecipientKind.To, content.To), (RecipientKind.Cc, content.Cc), (RecipientKind.Bcc, bcc) })
+            foreach (var mailbox in list)
+                if (seen.Add(mailbox.Email)) recipients.Add(new(recipients.Count + 1, kind, mailbox.Email, mailbox.Name));
+        return recipients;
+    }
+}

@@ -1,0 +1,65 @@
+using EmailApi.Data;
+using EmailApi.Http;
+using EmailApi.Projects;
+using EmailApi.Relays;
+using Microsoft.EntityFrameworkCore;
+
+namespace EmailApi.Emails;
+
+/// <summary>GET /v1/emails/{id}/content and /raw: what a mail says, as asked and as it leaves.</summary>
+public static class GetContent
+{
+    public static async Task<GetContentResponse> HandleAsync(string id, Caller caller, EmailDb db, ContentReader reader, CancellationToken cancel)
+    {
+        var email = await db.FindAsync(id, caller, cancel);
+        var (content, blobs) = await ReadAsync(email, db, reader, cancel);
+        return new(content.From, content.To, content.Cc, content.ReplyTo, content.Subject, content.Html, content.Text,
+            content.Headers.GroupBy(h => h.Name).ToDictionary(h => h.Key, h => h.First().Value),
+            [.. content.Attachments.Select(a => new AttachmentResponse(a.FileName, a.ContentType, a.ContentId, a.SizeBytes, a.Hash, blobs[a.Hash]))]);
+    }
+
+    /// <summary>The message as a relay gets it; with separate envelopes, the first recipient's copy.</summary>
+    public static async Task<IResult> HandleRawAsync(string id, Caller caller, HttpContext http, EmailDb db, ContentReader reader, CancellationToken cancel)
+    {
+        var email = await db.FindAsync(id, caller, cancel);
+        var (content, blobs) = await ReadAsync(email, db, reader, cancel);
+        Mailbox? only = null;
+        if (email.Envelope is EnvelopeKind.Separate)
+        {
+            var first = await db.Recipients.AsNoTracking().Where(r => r.EmailId == email.Id).OrderBy(r => r.N).FirstAsync(cancel);
+            only = new(first.Address, first.Name);
+        }
+
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        RawMessage.Protect(http.Response);
+        return Results.Bytes(MimeComposer.ToBytes(message), RawMessage.MediaType, $"{id}.eml");
+    }
+
+    /// <exception cref="ProblemException">409 <c>content_gone</c>.</exception>
+    static async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> ReadAsync(Email email, EmailDb db, ContentReader reader, CancellationToken cancel)
+    {
+        var stored = await db.Contents.AsNoTracking().SingleOrDefaultAsync(c => c.EmailId == email.Id, cancel)
+            ?? throw new ProblemException(ProblemKind.ContentGone, "The content's time is over, or it was sensitive and all recipients are final; the events remain.");
+        return await reader.ReadAsync(email.ProjectId, stored.Document, stored.IsProtected, cancel);
+    }
+}
+
+/// <summary>How a stored message is handed out: as a download that no browser interprets.</summary>
+static class RawMessage
+{
+    public const string MediaType = "message/rfc822";
+
+    public static void Protect(HttpResponse response)
+    {
+        response.Headers.XContentTypeOptions = "nosniff";
+        response.Headers.ContentSecurityPolicy = "default-src 'none'; sandbox";
+    }
+}
+
+public sealed record GetContentResponse(
+    Mailbox From, IReadOnlyList<Mailbox> To, IReadOnlyList<Mailbox> Cc, IReadOnlyList<Mailbox> ReplyTo, string Subject, string? Html, string? Text,
+    IReadOnlyDictionary<string, string> Headers, IReadOnlyList<AttachmentResponse> Attachments);
+
+/// <param name="Sha256">Lower-case hex.</param>
+/// <param name="Content">Base64.</param>
+public sealed record AttachmentResponse(string Filename, string ContentType, string? ContentId, int SizeBytes, string Sha256, byte[] Content);

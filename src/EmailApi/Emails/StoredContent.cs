@@ -1,0 +1,60 @@
+using EmailApi.Data;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace EmailApi.Emails;
+
+/// <summary>What an email says, as one JSON document; large parts lie in <see cref="Blob"/>s. It goes when its time is over, while the
+/// email's facts stay.</summary>
+public sealed class StoredContent : IEntityTypeConfiguration<StoredContent>
+{
+    public Guid EmailId { get; init; }
+    public int ProjectId { get; init; }
+    /// <summary>UTF-8 JSON of the content; encrypted under the key ring when <see cref="IsProtected"/>.</summary>
+    public required byte[] Document { get; init; }
+    public bool IsProtected { get; init; }
+
+    public void Configure(EntityTypeBuilder<StoredContent> content)
+    {
+        content.ToTable("contents");
+        content.PartitionedBy(c => c.EmailId);
+        content.HasKey(c => c.EmailId);
+        content.HasOne<Email>().WithOne().HasForeignKey<StoredContent>(c => c.EmailId).OnDelete(DeleteBehavior.Restrict);
+    }
+}
+
+/// <summary>Bytes stored once per content hash within a project: attachments and large bodies.</summary>
+public sealed class Blob : IEntityTypeConfiguration<Blob>
+{
+    public int ProjectId { get; init; }
+    /// <summary>SHA-256 of the plain bytes.</summary>
+    public required byte[] Hash { get; init; }
+    /// <summary>Encrypted under the key ring; the same bytes sent openly by another email lie in a row of their own.</summary>
+    public bool IsProtected { get; init; }
+    public required byte[] Bytes { get; init; }
+    public DateTimeOffset CreatedAt { get; init; }
+
+    public void Configure(EntityTypeBuilder<Blob> blob)
+    {
+        blob.ToTable("blobs");
+        blob.HasKey(b => new { b.ProjectId, b.Hash, b.IsProtected });
+        blob.Property(b => b.CreatedAt).HasDefaultValueSql("now()");
+    }
+}
+
+/// <summary>Which email uses which blob: a blob that none uses may go.</summary>
+public sealed class BlobUse : IEntityTypeConfiguration<BlobUse>
+{
+    public Guid EmailId { get; init; }
+    public required byte[] Hash { get; init; }
+    public int ProjectId { get; init; }
+    public bool IsProtected { get; init; }
+
+    public void Configure(EntityTypeBuilder<BlobUse> use)
+    {
+        use.ToTable("blob_uses");
+        use.PartitionedBy(u => u.EmailId);
+        use.HasKey(u => new { u.EmailId, u.Hash });
+        use.HasIndex(u => new { u.ProjectId, u.Hash, u.IsProtected });
+    }
+}

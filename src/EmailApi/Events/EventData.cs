@@ -1,0 +1,18 @@
+using System.Text.Json.Serialization;
+
+namespace EmailApi.Events;
+
+/// <summary>A relay's answer as JSON shows it.</summary>
+/// <param name="Code">Null when there was none: the text then says what happened.</param>
+public sealed record ReplyResponse(int? Code, string? Enhanced, string Text);
+
+/// <summary>What an event says beside its type.</summary>
+public sealed record EventData
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ReplyResponse? Reply { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Reason { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Relay { get; init; }
+}

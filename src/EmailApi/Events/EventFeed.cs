@@ -1,0 +1,139 @@
+using System.Globalization;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using EmailApi.Data;
+using EmailApi.Delivery;
+using EmailApi.Emails;
+using EmailApi.Http;
+using EmailApi.Projects;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace EmailApi.Events;
+
+/// <summary>GET /v1/events: every event of the project once, in an order that never grows a gap: by the transaction that wrote it, read only
+/// below the oldest transaction still open. An id made before its commit could appear behind a reader's back.</summary>
+public static class EventFeed
+{
+    const string Feed = """
+        select e.email_id, e.n, e.sequence, e.type, e.at, e.data, e.transaction, e.ordinal, r.address, m.stream, m.tags, m.metadata
+        from events e
+        left join emails m on m.id = e.email_id
+        left join recipients r on r.email_id = e.email_id and r.n = e.n
+        where e.project_id = $1 and (e.transaction, e.ordinal) > ($2, $3) and e.transaction < pg_snapshot_xmin(pg_current_snapshot())
+          and ($5::text[] is null or e.type = any($5))
+        order by e.transaction, e.ordinal limit $4
+        """;
+
+    public static async Task<Page<EventResponse>> HandleAsync(string? after, int? limit, string? types, Caller caller, NpgsqlDataSource database, CancellationToken cancel)
+    {
+        ulong transaction = 0;
+        long ordinal = 0;
+        if (Paging.Key(after, 2) is { } key
+            && (!ulong.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out transaction)
+                || !long.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out ordinal)))
+            throw Paging.BadCursor();
+
+        await using var command = database.CreateCommand(Feed);
+        command.Parameters.Add(new() { Value = caller.ProjectId });
+        command.Parameters.Add(new() { Value = transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });
+        command.Parameters.Add(new() { Value = ordinal });
+        command.Parameters.Add(new() { Value = Paging.Limit(limit) });
+        command.Parameters.Add(new() { Value = (object?)types?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Text });
+        var events = new List<EventResponse>();
+        var cursor = after;
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        while (await reader.ReadAsync(cancel))
+        {
+            events.Add(EventResponse.Of(reader.GetGuid(0), reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3), reader.GetFieldValue<DateTimeOffset>(4),
+                Text(5), Text(8)) with
+            { Stream = Text(9), Tags = Json(Text(10)), Metadata = Json(Text(11)) });
+            cursor = Paging.Cursor(reader.GetFieldValue<ulong>(6), reader.GetInt64(7));
+        }
+
+        // The feed has no last page: the cursor stays where it is until there is more.
+        return new(events, cursor);
+
+        string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
+    }
+
+    internal static JsonElement? Json(string? stored) => stored is null ? null : JsonDocument.Parse(stored).RootElement;
+}
+
+/// <summary>GET /v1/emails/{id}/events: what happened to one mail, in order.</summary>
+public static class Timeline
+{
+    public static async Task<Page<EventResponse>> HandleAsync(string id, string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
+    {
+        var email = await db.FindAsync(id, caller, cancel);
+        var (take, key) = (Paging.Limit(limit), Paging.Key(after, 2));
+        if (key is not null && (!ulong.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out _) || !long.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out _)))
+            throw Paging.BadCursor();
+        var (transaction, ordinal) = key is null ? (0UL, 0L) : (ulong.Parse(key[0], CultureInfo.InvariantCulture), long.Parse(key[1], CultureInfo.InvariantCulture));
+        var rows = await (
+            from e in db.Events.AsNoTracking()
+            where e.EmailId == email.Id && (e.Transaction > transaction || (e.Transaction == transaction && e.Ordinal > ordinal))
+            join r in db.Recipients on new { e.EmailId, e.N } equals new { r.EmailId, r.N }
+            orderby e.Transaction, e.Ordinal
+            select new { Event = e, r.Address }).Take(take + 1).ToListAsync(cancel);
+        var page = rows.Take(take).ToList();
+        return new(
+            page.ConvertAll(r => EventResponse.Of(r.Event.EmailId, r.Event.N, r.Event.Sequence, r.Event.Type, r.Event.At, r.Event.Data, r.Address)),
+            rows.Count > take ? Paging.Cursor(page[^1].Event.Transaction, page[^1].Event.Ordinal) : null);
+    }
+}
+
+/// <summary>GET /v1/emails/{id}/attempts: every SMTP transaction of one mail.</summary>
+public static class Attempts
+{
+    public static async Task<Page<AttemptResponse>> HandleAsync(string id, string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
+    {
+        var email = await db.FindAsync(id, caller, cancel);
+        var (take, key) = (Paging.Limit(limit), Paging.Key(after, 2));
+        var (n, number) = (0, 0);
+        if (key is not null && (!int.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out n) || !int.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out number)))
+            throw Paging.BadCursor();
+        var rows = await (
+            from a in db.Attempts.AsNoTracking()
+            where a.EmailId == email.Id && (a.N > n || (a.N == n && a.Number > number))
+            join r in db.Recipients on new { a.EmailId, a.N } equals new { r.EmailId, r.N }
+            orderby a.N, a.Number
+            select new { Attempt = a, r.Address }).Take(take + 1).ToListAsync(cancel);
+        var page = rows.Take(take).ToList();
+        return new(page.ConvertAll(r => AttemptResponse.Of(r.Attempt, r.Address)), rows.Count > take ? Paging.Cursor(page[^1].Attempt.N, page[^1].Attempt.Number) : null);
+    }
+}
+
+/// <summary>A fact about a recipient.</summary>
+/// <param name="Sequence">Counts from 1 per recipient.</param>
+public sealed record EventResponse(string Id, string Type, DateTimeOffset At, string EmailId, string? Recipient, int Sequence)
+{
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Stream { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonElement? Tags { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public JsonElement? Metadata { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ReplyResponse? Reply { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Reason { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Relay { get; init; }
+
+    internal static EventResponse Of(Guid emailId, int n, int sequence, string type, DateTimeOffset at, string? data, string? address)
+    {
+        var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Default.EventData);
+        return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
+        { Reply = said?.Reply, Reason = said?.Reason, Relay = said?.Relay };
+    }
+}
+
+/// <param name="Outcome">The state it led to.</param>
+public sealed record AttemptResponse(
+    string Recipient, string Relay, DateTimeOffset StartedAt, DateTimeOffset EndedAt, string Step, ReplyResponse? Reply, string? Tls, string Outcome)
+{
+    internal static AttemptResponse Of(Attempt attempt, string address) => new(
+        address, attempt.Relay, attempt.StartedAt, attempt.EndedAt, attempt.Step,
+        attempt.ReplyText is { } text ? new(attempt.ReplyCode, attempt.ReplyEnhanced, text) : null, attempt.Tls, attempt.Outcome.Word());
+}

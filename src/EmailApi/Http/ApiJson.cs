@@ -1,0 +1,31 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using EmailApi.Capture;
+using EmailApi.Emails;
+using EmailApi.Events;
+
+namespace EmailApi.Http;
+
+/// <summary>How JSON looks at every door: snake_case, source-generated, no property twice.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
+    AllowDuplicateProperties = false,
+    NumberHandling = JsonNumberHandling.Strict)]
+[JsonSerializable(typeof(Problem))]
+[JsonSerializable(typeof(SendEmailRequest))]
+[JsonSerializable(typeof(SendBatchRequest))]
+[JsonSerializable(typeof(SendEmailResponse))]
+[JsonSerializable(typeof(SendBatchResponse))]
+[JsonSerializable(typeof(GetEmailResponse))]
+[JsonSerializable(typeof(ContentDocument))]
+[JsonSerializable(typeof(GetContentResponse))]
+[JsonSerializable(typeof(Page<EventResponse>))]
+[JsonSerializable(typeof(Page<AttemptResponse>))]
+[JsonSerializable(typeof(Page<CapturedResponse>))]
+[JsonSerializable(typeof(CapturedDetailResponse))]
+[JsonSerializable(typeof(LedgerResponse))]
+[JsonSerializable(typeof(EventData))]
+[JsonSerializable(typeof(ReadinessResponse))]
+[JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(JsonElement))]
+public sealed partial class ApiJson : JsonSerializerContext;

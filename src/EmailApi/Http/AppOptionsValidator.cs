@@ -1,0 +1,37 @@
+using System.ComponentModel.DataAnnotations;
+using System.Net;
+using Microsoft.Extensions.Options;
+
+namespace EmailApi.Http;
+
+/// <summary>Checks every setting at the start; each failure is a sentence that begins with the setting's full name.</summary>
+sealed class AppOptionsValidator : IValidateOptions<AppOptions>
+{
+    public ValidateOptionsResult Validate(string? name, AppOptions options)
+    {
+        var failures = new List<string>();
+        Check(options, "EmailApi");
+        Check(options.Bootstrap, "EmailApi__Bootstrap");
+        Check(options.Capture, "EmailApi__Capture");
+        Check(options.Postgres, "EmailApi__Postgres");
+        for (var i = 0; i < options.Relays.Count; i++)
+        {
+            Check(options.Relays[i], $"EmailApi__Relays__{i}");
+            if (options.Relays[i].Name is Relays.RelayCatalog.Capture or Relays.RelayCatalog.Unrouted)
+                failures.Add($"EmailApi__Relays__{i}__Name: {options.Relays[i].Name} is a name of the server's own; choose another.");
+        }
+
+        foreach (var twice in options.Relays.GroupBy(r => r.Name).Where(g => g.Count() > 1))
+            failures.Add($"EmailApi__Relays: two relays are named {twice.Key}; give each a name of its own.");
+        for (var i = 0; i < options.TrustedProxies.Count; i++)
+            if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
+        return failures.Count > 0 ? ValidateOptionsResult.Fail(failures) : ValidateOptionsResult.Success;
+
+        void Check(object part, string path)
+        {
+            var results = new List<ValidationResult>();
+            Validator.TryValidateObject(part, new ValidationContext(part), results, validateAllProperties: true);
+            failures.AddRange(results.Select(r => $"{path}{string.Concat(r.MemberNames.Take(1).Select(m => $"__{m}"))}: {r.ErrorMessage}"));
+        }
+    }
+}

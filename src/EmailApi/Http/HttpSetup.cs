@@ -1,0 +1,95 @@
+using System.Net;
+using System.Text.Json;
+using EmailApi.Data;
+using Microsoft.AspNetCore.HttpOverrides;
+using Microsoft.AspNetCore.Mvc;
+using Microsoft.Extensions.Options;
+
+namespace EmailApi.Http;
+
+/// <summary>What all routes share.</summary>
+public static class HttpSetup
+{
+    public const long MaxBodyBytes = 40L * 1024 * 1024;
+    const string DefaultUrl = "http://localhost:8080";
+
+    public static void AddHttp(this WebApplicationBuilder builder)
+    {
+        SecretFiles.Load(builder.Configuration);
+        if (builder.Configuration["urls"] is null && builder.Configuration["http_ports"] is null && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
+            builder.WebHost.UseUrls(DefaultUrl);
+
+        builder.Services.AddOptions<AppOptions>().BindConfiguration("EmailApi", o => o.ErrorOnUnknownConfiguration = true).ValidateOnStart();
+        builder.Services.AddSingleton<IValidateOptions<AppOptions>, AppOptionsValidator>();
+        builder.Services.AddSingleton(TimeProvider.System);
+        builder.Services.ConfigureHttpJsonOptions(o =>
+        {
+            o.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
+            o.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJson.Default);
+        });
+        builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
+        builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<AppOptions>>(TrustProxies);
+        builder.WebHost.ConfigureKestrel(o =>
+        {
+            o.AddServerHeader = false;
+            o.Limits.MaxRequestBodySize = MaxBodyBytes;
+            o.Limits.MaxConcurrentConnections = 10_000;
+        });
+        builder.AddOpenApi();
+    }
+
+    public static void UseHttp(this WebApplication app)
+    {
+        app.UseForwardedHeaders();
+        app.UseExceptionHandler(new ExceptionHandlerOptions
+        {
+            ExceptionHandler = ProblemWriter.HandleAsync,
+            SuppressDiagnosticsCallback = _ => true,   // ProblemWriter logs what deserves it
+            AllowStatusCode404Response = true,
+        });
+        app.UseStatusCodePages(ProblemWriter.HandleStatusAsync);
+        app.UseRouting();
+        app.UseAuthentication();
+        app.UseAuthorization();
+    }
+
+    static void TrustProxies(ForwardedHeadersOptions options, IOptions<AppOptions> app)
+    {
+        options.KnownProxies.Clear();
+        options.KnownIPNetworks.Clear();
+        foreach (var proxy in app.Value.TrustedProxies) options.KnownProxies.Add(IPAddress.Parse(proxy));
+        options.ForwardedHeaders = app.Value.TrustedProxies.Count > 0 ? ForwardedHeaders.All : ForwardedHeaders.None;
+    }
+}
+
+/// <summary>Any secret setting can be given as the name of a file, by the same name with <c>File</c> at its end.</summary>
+static class SecretFiles
+{
+    public static void Load(ConfigurationManager configuration)
+    {
+        var secrets = new List<string> { "ConnectionStrings:EmailApi", "EmailApi:MasterKey", "EmailApi:Bootstrap:ApiKey" };
+        secrets.AddRange(configuration.GetSection("EmailApi:Relays").GetChildren().Select(relay => $"{relay.Path}:Password"));
+        var read = new Dictionary<string, string?>();
+        foreach (var secret in secrets)
+        {
+            if (configuration[$"{secret}File"] is not { Length: > 0 } path) continue;
+            try
+            {
+                read[secret] = File.ReadAllText(path).Trim();
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                throw new StartRefusedException($"{SettingName.Of(secret)}File: {path} cannot be read ({error.Message}).", error);
+            }
+        }
+
+        configuration.AddInMemoryCollection(read);
+    }
+}
+
+/// <summary>Settings are named as an environment variable would be.</summary>
+static class SettingName
+{
+    public static string Of(string path) => path.Replace(":", "__", StringComparison.Ordinal);
+}

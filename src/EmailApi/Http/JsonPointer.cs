@@ -1,0 +1,55 @@
+using System.Text;
+using System.Text.Json;
+
+namespace EmailApi.Http;
+
+/// <summary>RFC 6901 pointers, written as URI fragments (§6).</summary>
+public static class JsonPointer
+{
+    /// <summary>From a path as the serializer (<c>$.to[1].email</c>, <c>$['a b']</c>) or a validator (<c>To[1].Email</c>) writes it.</summary>
+    public static string Of(string? path)
+    {
+        var pointer = new StringBuilder("#");
+        var rest = (path ?? "").AsSpan();
+        if (rest.StartsWith("$")) rest = rest[1..];
+        while (!rest.IsEmpty)
+        {
+            if (rest[0] == '.') { rest = rest[1..]; continue; }
+
+            int length;
+            ReadOnlySpan<char> name;
+            if (rest.StartsWith("['"))
+            {
+                length = rest.IndexOf("']");
+                if (length < 0) { name = rest[2..]; length = rest.Length; }
+                else { name = rest[2..length]; length += 2; }
+                Append(pointer, name.ToString());
+            }
+            else if (rest[0] == '[')
+            {
+                length = rest.IndexOf(']') is var end and > 0 ? end + 1 : rest.Length;
+                Append(pointer, rest[1..length].TrimEnd(']').ToString());
+            }
+            else
+            {
+                length = rest.IndexOfAny('.', '[') is var end and >= 0 ? end : rest.Length;
+                Append(pointer, JsonNamingPolicy.SnakeCaseLower.ConvertName(rest[..length].ToString()));
+            }
+
+            rest = rest[length..];
+        }
+
+        return pointer.ToString();
+    }
+
+    /// <summary>A pointer from its parts, which are names as they stand in the JSON, or indexes.</summary>
+    public static string Of(params ReadOnlySpan<object> parts)
+    {
+        var pointer = new StringBuilder("#");
+        foreach (var part in parts) Append(pointer, part.ToString()!);
+        return pointer.ToString();
+    }
+
+    static void Append(StringBuilder pointer, string name) =>
+        pointer.Append('/').Append(Uri.EscapeDataString(name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
+}

@@ -1,0 +1,62 @@
+using EmailApi.Projects;
+using Microsoft.OpenApi;
+
+namespace EmailApi.Http;
+
+/// <summary>The contract at /openapi/v1.json (OpenAPI 3.1) and Swagger UI at /swagger.</summary>
+public static class OpenApiSetup
+{
+    public static void AddOpenApi(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddEndpointsApiExplorer();
+        builder.Services.AddSwaggerGen(o =>
+        {
+            o.SwaggerDoc("v1", new()
+            {
+                Title = "EmailApi",
+                Version = "v1",
+                Description = "Accepts mail, keeps it in PostgreSQL, delivers it through SMTP relays, and tells what became of every recipient.",
+            });
+            o.AddSecurityDefinition("key", new()
+            {
+                Type = SecuritySchemeType.Http,
+                Scheme = "bearer",
+                Description = "An API key: ek_…",
+            });
+            o.AddSecurityRequirement(document => new() { [new OpenApiSecuritySchemeReference("key", document)] = [] });
+            o.SupportNonNullableReferenceTypes();
+            o.CustomSchemaIds(SchemaName);
+            o.IncludeXmlComments(Path.Combine(AppContext.BaseDirectory, "EmailApi.xml"));
+            o.MapType<Emails.AddressInput>(() => new OpenApiSchema { Type = JsonSchemaType.String, Description = "`Name <addr>`, `addr`, or an object with email and name." });
+            o.MapType<Emails.AddressListInput>(() => new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } });
+            o.MapType<Emails.Base64Input>(() => new OpenApiSchema { Type = JsonSchemaType.String, Format = "byte" });
+            o.MapType<Emails.SendBatchRequest>(() => new OpenApiSchema { Type = JsonSchemaType.Array, MaxItems = 1000, Items = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "As the body of POST /v1/emails." } });
+        });
+    }
+
+    public static void MapOpenApi(this WebApplication app)
+    {
+        app.UseSwagger(o =>
+        {
+            o.RouteTemplate = "openapi/{documentName}.json";
+            o.OpenApiVersion = OpenApiSpecVersion.OpenApi3_1;
+        });
+        app.UseSwaggerUI(o =>
+        {
+            o.SwaggerEndpoint("/openapi/v1.json", "EmailApi v1");
+            o.DocumentTitle = "EmailApi";
+        });
+    }
+
+    /// <summary>Describes an endpoint: what it needs, what it answers.</summary>
+    public static RouteHandlerBuilder Describe(this RouteHandlerBuilder endpoint, string operationId, string summary, string scope, params ReadOnlySpan<int> problems)
+    {
+        endpoint.WithName(operationId).WithSummary(summary).RequireScope(scope);
+        foreach (var status in (ReadOnlySpan<int>)[401, 403, .. problems, 503]) endpoint.Produces<Problem>(status, "application/problem+json");
+        return endpoint;
+    }
+
+    static string SchemaName(Type type) => type.IsGenericType
+        ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}Of{string.Concat(type.GenericTypeArguments.Select(a => a.Name))}"
+        : type.Name;
+}

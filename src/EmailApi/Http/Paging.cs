@@ -1,0 +1,38 @@
+using System.Buffers.Text;
+using System.Text;
+
+namespace EmailApi.Http;
+
+/// <summary>A page of a list.</summary>
+/// <param name="NextCursor">What to give as <c>after</c> for the next page; null when this is the last.</param>
+public sealed record Page<T>(IReadOnlyList<T> Data, string? NextCursor);
+
+/// <summary>Limits and cursors of lists. A cursor is opaque to callers: base64url of the last row's key.</summary>
+public static class Paging
+{
+    public const int DefaultLimit = 25;
+    public const int MaxLimit = 100;
+
+    public static int Limit(int? asked) => asked switch
+    {
+        null => DefaultLimit,
+        >= 1 and <= MaxLimit => asked.Value,
+        _ => throw new ProblemException(ProblemKind.BadRequest, $"limit must be from 1 to {MaxLimit}; {asked} is not."),
+    };
+
+    public static string Cursor(params ReadOnlySpan<object> key) =>
+        Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Join('.', key.ToArray().Select(k => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{k}")))));
+
+    /// <summary>The parts of a cursor that <see cref="Cursor"/> made.</summary>
+    /// <exception cref="ProblemException">400 <c>bad_cursor</c>.</exception>
+    public static string[]? Key(string? cursor, int parts)
+    {
+        if (string.IsNullOrEmpty(cursor)) return null;
+        Span<byte> bytes = stackalloc byte[128];
+        if (cursor.Length <= 128 && Base64Url.TryDecodeFromChars(cursor, bytes, out var length) && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var key && key.Length == parts)
+            return key;
+        throw BadCursor();
+    }
+
+    public static ProblemException BadCursor() => new(ProblemKind.BadCursor, "Give the next_cursor of an earlier answer, unchanged, or leave after out.");
+}

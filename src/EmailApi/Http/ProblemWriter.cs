@@ -1,0 +1,73 @@
+using System.Diagnostics;
+using System.Text.Json;
+using EmailApi.Data;
+using Microsoft.AspNetCore.Diagnostics;
+using Npgsql;
+
+namespace EmailApi.Http;
+
+/// <summary>Turns whatever ends a request without an answer of its own into a problem document.</summary>
+public static partial class ProblemWriter
+{
+    public static async Task WriteAsync(HttpContext http, ProblemKind kind, string? detail, IReadOnlyList<FieldError>? errors = null)
+    {
+        http.Response.StatusCode = kind.Status;
+        http.Response.ContentType = "application/problem+json";
+        http.Response.Headers.CacheControl = "no-store";
+        var problem = new Problem
+        {
+            Type = $"urn:emailapi:problem:{kind.Code}",
+            Code = kind.Code,
+            Title = kind.Title,
+            Status = kind.Status,
+            Detail = detail,
+            Errors = errors,
+            TraceId = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier,
+        };
+        if (HttpMethods.IsHead(http.Request.Method)) return;
+        await JsonSerializer.SerializeAsync(http.Response.Body, problem, ApiJson.Default.Problem, http.RequestAborted);
+    }
+
+    /// <summary>The handler behind every endpoint.</summary>
+    public static Task HandleAsync(HttpContext http)
+    {
+        var error = http.Features.Get<IExceptionHandlerFeature>()?.Error;
+        switch (error)
+        {
+            case ProblemException problem:
+                if (problem.RetryAfter is { } seconds) http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
+                return WriteAsync(http, problem.Kind, problem.Message, problem.Errors);
+            case BadHttpRequestException bad:
+                return WriteAsync(http, ProblemKind.OfStatus(bad.StatusCode), bad.StatusCode == 413 ? TooLargeDetail : bad.Message);
+            case OperationCanceledException when http.RequestAborted.IsCancellationRequested:
+                http.Response.StatusCode = 499;
+                return Task.CompletedTask;
+            case not null when DatabaseTrouble.IsUnavailable(error):
+                http.Response.Headers.RetryAfter = "1";
+                return WriteAsync(http, ProblemKind.DatabaseUnavailable, "Nothing was stored unless an earlier answer said so. Try again in a second.");
+            default:
+                var logger = http.RequestServices.GetRequiredService<ILoggerFactory>().CreateLogger("EmailApi.Http");
+                LogUnhandled(logger, error, http.Request.Method, http.GetEndpoint()?.DisplayName);
+                return WriteAsync(http, ProblemKind.Internal, "The error is in the server's log under this trace_id.");
+        }
+    }
+
+    /// <summary>For answers that have a status but no body: unknown routes, wrong methods.</summary>
+    public static Task HandleStatusAsync(StatusCodeContext context)
+    {
+        var http = context.HttpContext;
+        var kind = ProblemKind.OfStatus(http.Response.StatusCode);
+        return WriteAsync(http, kind, kind.Status switch
+        {
+            404 => $"Nothing lies at {http.Request.Path}; /swagger shows what does.",
+            405 => $"{http.Request.Method} is not offered here; the Allow header names what is.",
+            415 => "Send application/json.",
+            _ => null,
+        });
+    }
+
+    internal const string TooLargeDetail = "A request may have 40 MB, its attachments 25 MB once decoded.";
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "{Method} {Endpoint} failed")]
+    static partial void LogUnhandled(ILogger logger, Exception? error, string method, string? endpoint);
+}

@@ -1,0 +1,45 @@
+using EmailApi.Data;
+using EmailApi.Http;
+using EmailApi.Relays;
+using Microsoft.Extensions.Options;
+using Npgsql;
+
+namespace EmailApi.Operations;
+
+/// <summary>GET /livez and /readyz.</summary>
+public static class Health
+{
+    static readonly TimeSpan MaxWait = TimeSpan.FromSeconds(2);
+
+    /// <summary>The process answers; nothing else is asked.</summary>
+    public static IResult Live() => Results.Text("ok");
+
+    /// <summary>200 when mail can be accepted, also while relays are down; 503 with the database away or migrations pending.</summary>
+    public static async Task<IResult> ReadyAsync(DatabaseGate gate, EngineDatabase database, RelayCatalog relays, IOptions<AppOptions> options, CancellationToken cancel)
+    {
+        string? trouble = gate.IsOpen ? null : gate.Waiting;
+        if (trouble is null)
+        {
+            try
+            {
+                using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+                limit.CancelAfter(MaxWait);
+                await using var command = database.Source.CreateCommand("select 1");
+                await command.ExecuteScalarAsync(limit.Token);
+            }
+            catch (Exception error) when (error is NpgsqlException or OperationCanceledException && !cancel.IsCancellationRequested)
+            {
+                trouble = "The database is away.";
+            }
+        }
+
+        string[] details = relays.IsMissing && options.Value.Delivers ? ["no_relay"] : [];
+        var answer = new ReadinessResponse(trouble is null ? "ready" : "unready", trouble, details);
+        return Results.Json(answer, ApiJson.Default.ReadinessResponse, statusCode: trouble is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+    }
+}
+
+/// <param name="Status"><c>ready</c> or <c>unready</c>.</param>
+/// <param name="Trouble">Why it is not ready.</param>
+/// <param name="Details">What does not keep the node from accepting, but deserves a look: <c>no_relay</c>.</param>
+public sealed record ReadinessResponse(string Status, string? Trouble, IReadOnlyList<string> Details);

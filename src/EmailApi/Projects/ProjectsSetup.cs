@@ -1,0 +1,17 @@
+using Microsoft.AspNetCore.Authentication;
+
+namespace EmailApi.Projects;
+
+/// <summary>Who may come in, and what for.</summary>
+public static class ProjectsSetup
+{
+    public static void AddProjects(this WebApplicationBuilder builder)
+    {
+        builder.Services.AddSingleton<ApiKeys>();
+        builder.Services.AddSingleton<BootstrapKey>();
+        builder.Services.AddSingleton<StreamCatalog>();
+        builder.Services.AddAuthentication(ApiKeyAuthentication.Scheme)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, null);
+        builder.Services.AddAuthorization(o => o.AddScopePolicies());
+    }
+}

@@ -1,0 +1,46 @@
+using EmailApi.Delivery;
+using MailKit;
+using MailKit.Net.Smtp;
+using MailKit.Security;
+using MimeKit;
+
+namespace EmailApi.Relays;
+
+/// <summary>MailKit's client with two things it lacks: an answer of its own for each recipient, and knowing where a transaction stands.</summary>
+sealed class RelayClient : SmtpClient
+{
+    readonly Dictionary<MailboxAddress, Outcome> refused = new(ReferenceEqualityComparer.Instance);
+
+    public RelayClient(IProtocolLogger watch) : base(watch)
+    {
+        // Each phase has a deadline of its own by cancellation; MailKit's 2 minutes would cut the wait for the final reply short.
+        Timeout = System.Threading.Timeout.Infinite;
+        CheckCertificateRevocation = false;
+    }
+
+    /// <summary>At least one recipient was accepted.</summary>
+    public bool IsPastRecipients { get; private set; }
+
+    public void Begin()
+    {
+        refused.Clear();
+        IsPastRecipients = false;
+    }
+
+    public Outcome? RefusalOf(MailboxAddress recipient) => refused.GetValueOrDefault(recipient);
+
+    protected override void OnRecipientAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) => IsPastRecipients = true;
+
+    protected override void OnRecipientNotAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) =>
+        refused[mailbox] = new Outcome.Replied(SmtpStep.Rcpt, RelayReply.Of((int)response.StatusCode, response.Response));
+
+    /// <summary>Which step of connecting broke.</summary>
+    public SmtpStep FailedStep(Exception error) => error switch
+    {
+        SslHandshakeException or NotSupportedException => SmtpStep.StartTls,
+        SmtpCommandException or SmtpProtocolException when IsConnected || LocalDomainWasSaid => SmtpStep.Ehlo,
+        _ => SmtpStep.Banner,
+    };
+
+    bool LocalDomainWasSaid => Capabilities != SmtpCapabilities.None;
+}

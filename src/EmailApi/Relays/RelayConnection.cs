@@ -1,0 +1,176 @@
+using System.Net.Sockets;
+using EmailApi.Delivery;
+using EmailApi.Emails;
+using MailKit.Net.Smtp;
+using MailKit.Security;
+using MimeKit;
+
+namespace EmailApi.Relays;
+
+/// <summary>One kept-open connection to a relay. Not for concurrent use.</summary>
+sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposable
+{
+    readonly DialogueWatch watch = new();
+    RelayClient? client;
+    long idleSince;
+
+    public bool IsConnected => client?.IsConnected is true;
+
+    /// <summary>How long it has been open without work.</summary>
+    public TimeSpan Idle => clock.GetElapsedTime(idleSince);
+
+    /// <summary>Protocol and cipher; null in clear.</summary>
+    public string? Tls => client is { IsSecure: true } ? $"{client.SslProtocol} {client.SslCipherSuite}" : null;
+
+    /// <summary>Sends one message to recipients that may share a transaction.</summary>
+    /// <returns>An outcome for each recipient, in their order.</returns>
+    public async Task<IReadOnlyList<Outcome>> SendAsync(MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
+    {
+        for (var isRetry = false; ; isRetry = true)
+        {
+            var wasKept = IsConnected;
+            if (!wasKept && await ConnectAsync(cancel) is { } trouble) return All(recipients, trouble);
+
+            if (needsSmtpUtf8 && !client!.Capabilities.HasFlag(SmtpCapabilities.UTF8))
+                return All(recipients, new Outcome.Failed(SmtpStep.Mail, "smtputf8_not_offered",
+                    new(550, "5.6.7", $"{relay.Name} does not offer SMTPUTF8, which this address needs.")));
+
+            var outcomes = await TransactAsync(message, needsSmtpUtf8, reversePath, recipients, cancel);
+            // A kept connection that the relay closed meanwhile is no failure: once more on a fresh one, as nothing was taken.
+            var isStale = wasKept && !isRetry && !IsConnected && outcomes.All(o => o is Outcome.Lost { Step: SmtpStep.Mail } or Outcome.Replied { Step: SmtpStep.Mail, Reply.Code: 421 });
+            if (!isStale) return outcomes;
+        }
+    }
+
+    async Task<Outcome?> ConnectAsync(CancellationToken cancel)
+    {
+        Dispose();
+        client = new(watch);
+        watch.Begin();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        deadline.CancelAfter(relay.ConnectTimeout);
+        watch.Waiting = _ => deadline.CancelAfter(relay.CommandTimeout);
+        var step = SmtpStep.Connect;
+        try
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(relay.Host, relay.Port, deadline.Token);
+                step = SmtpStep.Banner;
+                deadline.CancelAfter(relay.CommandTimeout);
+                await client.ConnectAsync(socket, relay.Host, relay.Port, relay.Security switch
+                {
+                    RelaySecurity.Tls => SecureSocketOptions.SslOnConnect,
+                    RelaySecurity.StartTls => SecureSocketOptions.StartTls,
+                    _ => SecureSocketOptions.None,
+                }, deadline.Token);
+            }
+            catch
+            {
+                socket.Dispose();
+                throw;
+            }
+
+            // BDAT has no final dot to watch, and gains nothing here.
+            client.Capabilities &= ~(SmtpCapabilities.Chunking | SmtpCapabilities.BinaryMime);
+            step = SmtpStep.Auth;
+            if (relay.Username is { Length: > 0 } user)
+            {
+                if (!client.IsSecure) return new Outcome.Lost(SmtpStep.StartTls, "The connection is not protected; the password was not sent.");
+                await client.AuthenticateAsync(user, relay.Password!, deadline.Token);
+            }
+
+            return null;
+        }
+        catch (Exception error)
+        {
+            if (step is SmtpStep.Banner) step = client.FailedStep(error);
+            var outcome = watch.LastReply is { Code: >= 400 } reply && error is not OperationCanceledException
+                ? new Outcome.Replied(step, RelayReply.Of(reply.Code, reply.Text))
+                : (Outcome)new Outcome.Lost(step, Explain(error, step));
+            Dispose();
+            return outcome;
+        }
+        finally
+        {
+            watch.Waiting = null;
+        }
+    }
+
+    async Task<IReadOnlyList<Outcome>> TransactAsync(MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
+    {
+        watch.Begin();
+        client!.Begin();
+        var current = client;
+        var mailboxes = recipients.Select(Bare).ToList();
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        deadline.CancelAfter(relay.CommandTimeout);
+        watch.Waiting = isDot => deadline.CancelAfter(isDot ? relay.DataTimeout : relay.CommandTimeout);
+        Outcome decided;
+        try
+        {
+            var format = FormatOptions.Default.Clone();
+            format.International = needsSmtpUtf8;
+            var text = await client.SendAsync(format, message, Bare(reversePath), mailboxes, deadline.Token);
+            decided = new Outcome.Replied(SmtpStep.Dot, RelayReply.Of(watch.LastReply?.Code ?? 250, text));
+        }
+        catch (SmtpCommandException refused)
+        {
+            var step = refused.ErrorCode switch
+            {
+                SmtpErrorCode.SenderNotAccepted => SmtpStep.Mail,
+                SmtpErrorCode.RecipientNotAccepted => SmtpStep.Rcpt,
+                SmtpErrorCode.MessageNotAccepted => watch.WasDotSent ? SmtpStep.Dot : SmtpStep.Data,
+                _ => client.IsPastRecipients ? SmtpStep.Data : SmtpStep.Mail,
+            };
+            decided = new Outcome.Replied(step, RelayReply.Of((int)refused.StatusCode, refused.Message));
+            if ((int)refused.StatusCode == 421) Dispose();
+        }
+        catch (Exception error)
+        {
+            decided = watch.IsDotUnanswered
+                ? new Outcome.InDoubt(Explain(error, SmtpStep.Dot))
+                : new Outcome.Lost(client.IsPastRecipients ? SmtpStep.Data : SmtpStep.Mail, Explain(error, SmtpStep.Data));
+            Dispose();
+        }
+        finally
+        {
+            watch.Waiting = null;
+            idleSince = clock.GetTimestamp();
+        }
+
+        return [.. mailboxes.Select(m => current.RefusalOf(m) ?? decided)];
+    }
+
+    static MailboxAddress Bare(string address) => new((string?)null, Address.ToWire(address));
+
+    static IReadOnlyList<Outcome> All(IReadOnlyList<string> recipients, Outcome outcome) => [.. recipients.Select(_ => outcome)];
+
+    string Explain(Exception error, SmtpStep step) => error switch
+    {
+        OperationCanceledException => $"{relay.Name} did not answer in time ({step}).",
+        SocketException socket => $"{relay.Host}:{relay.Port}: {socket.Message}",
+        _ => $"{relay.Name}: {error.Message.ReplaceLineEndings(" ")}",
+    };
+
+    public void Dispose()
+    {
+        client?.Dispose();
+        client = null;
+    }
+
+    public async Task QuitAsync(CancellationToken cancel)
+    {
+        try
+        {
+            if (client is { IsConnected: true }) await client.DisconnectAsync(quit: true, cancel);
+        }
+        catch (Exception error) when (error is not OutOfMemoryException)
+        {
+            // Leaving politely is all that was tried.
+        }
+
+        Dispose();
+    }
+}

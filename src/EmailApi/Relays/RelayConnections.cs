@@ -1,0 +1,140 @@
+using System.Collections.Concurrent;
+using EmailApi.Delivery;
+using MimeKit;
+
+namespace EmailApi.Relays;
+
+/// <summary>A lane's connections, kept open between mails and bounded by <c>MaxConnections</c>. A slot is a connection or the right to make one.</summary>
+public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : IAsyncDisposable
+{
+    /// <summary>One unused for longer is closed by us, before relays tire of it.</summary>
+    static readonly TimeSpan MaxIdle = TimeSpan.FromSeconds(60);
+
+    readonly ConcurrentStack<RelayConnection> idle = new();
+    readonly Breaker breaker = new(clock);
+    readonly RateGate rate = new(relay.RatePerSecond, clock);
+    int inUse;
+
+    public RelayOptions Relay { get; } = relay;
+
+    public int InUse => Volatile.Read(ref inUse);
+
+    /// <summary>What a claim may take now: free slots; one while the breaker probes, none while it is open; no more than the rate allows.</summary>
+    public int Free => Math.Min(breaker.Limit(Relay.MaxConnections - InUse, InUse), rate.Available);
+
+    /// <summary>How long until <see cref="Free"/> can grow by itself, though no connection is given back.</summary>
+    public TimeSpan? Wait => breaker.Wait ?? rate.Wait;
+
+    /// <summary>Takes slots that <see cref="Free"/> offered. Only the lane's run takes.</summary>
+    public void Take(int slots)
+    {
+        Interlocked.Add(ref inUse, slots);
+        rate.Take(slots);
+    }
+
+    public void Release(int slots) => Interlocked.Add(ref inUse, -slots);
+
+    public async Task<(IReadOnlyList<Outcome> Outcomes, string? Tls)> SendAsync(
+        MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
+    {
+        var connection = Rent();
+        try
+        {
+            var outcomes = await connection.SendAsync(message, needsSmtpUtf8, reversePath, recipients, cancel);
+            breaker.Saw(outcomes[0]);
+            return (outcomes, connection.Tls);
+        }
+        finally
+        {
+            idle.Push(connection);
+        }
+    }
+
+    RelayConnection Rent()
+    {
+        while (idle.TryPop(out var kept))
+        {
+            if (kept.IsConnected && kept.Idle < MaxIdle) return kept;
+            kept.Dispose();
+        }
+
+        return new(Relay, clock);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        using var deadline = new CancellationTokenSource(TimeSpan.FromSeconds(2));
+        while (idle.TryPop(out var connection)) await connection.QuitAsync(deadline.Token);
+    }
+}
+
+/// <summary>Leaves a relay alone that cannot be reached: opens after 5 failures to connect in a row, then probes with one mail after 1 s,
+/// doubling to 60 s.</summary>
+sealed class Breaker(TimeProvider clock)
+{
+    const int Failures = 5;
+
+    readonly Lock gate = new();
+    int failures;
+    long openedAt;
+
+    /// <summary>Until the next probe; null when closed.</summary>
+    public TimeSpan? Wait
+    {
+        get
+        {
+            lock (gate)
+            {
+                if (failures < Failures) return null;
+                var pause = TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, failures - Failures)));
+                var left = pause - clock.GetElapsedTime(openedAt);
+                return left > TimeSpan.Zero ? left : TimeSpan.Zero;
+            }
+        }
+    }
+
+    public int Limit(int free, int inUse) => Wait switch
+    {
+        null => free,
+        { } wait => wait > TimeSpan.Zero || inUse > 0 ? 0 : Math.Min(free, 1),
+    };
+
+    public void Saw(Outcome outcome)
+    {
+        lock (gate)
+        {
+            // 5yz before MAIL counts as well: a relay that refuses the greeting or the password refuses all mail.
+            if (outcome.Step >= SmtpStep.Mail) failures = 0;
+            else
+            {
+                failures++;
+                openedAt = clock.GetTimestamp();
+            }
+        }
+    }
+}
+
+/// <summary>Mails a second at most: a bucket that holds one second's worth.</summary>
+sealed class RateGate(double perSecond, TimeProvider clock)
+{
+    double tokens = Math.Max(1, perSecond);
+    long filledAt = clock.GetTimestamp();
+
+    public int Available => perSecond <= 0 ? int.MaxValue : (int)Fill();
+
+    /// <summary>Until one more is allowed; null when one is, or without a limit.</summary>
+    public TimeSpan? Wait => perSecond <= 0 || Fill() >= 1 ? null : TimeSpan.FromSeconds((1 - tokens) / perSecond);
+
+    public void Take(int count)
+    {
+        if (perSecond > 0) tokens = Fill() - count;
+    }
+
+    double Fill()
+    {
+        var now = clock.GetTimestamp();
+        tokens = Math.Min(Math.Max(1, perSecond), tokens + clock.GetElapsedTime(filledAt, now).TotalSeconds * perSecond);
+        filledAt = now;
+        return tokens;
+    }
+}
