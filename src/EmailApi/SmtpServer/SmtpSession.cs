@@ -226,7 +226,7 @@ public abstract class SmtpSession(SmtpConnection connection)
     private SmtpReply Refusal(DataDecoder data)
     {
         // Commands that came along with a message of doubtful line ends may be part of what a stranger wrote: they are not run.
-        var isCut = data.IsHopeless || data.Fault is DataFault.BareLineEnd && connection.HasInput;
+        var isCut = data.IsHopeless || data.Fault is DataFault.BareLineEnd or DataFault.Nul && connection.HasInput;
         var (code, enhanced, text) = data.Fault switch
         {
             DataFault.TooBig => (552, "5.3.4", "Message too big"),
