@@ -6,7 +6,8 @@ namespace EmailApi.SmtpServer;
 
 /// <summary>The dialogue with this client is over: it closed, was too slow, or the listener stops. Thrown by
 /// <see cref="SmtpConnection"/> only, so that a fault of a door's own code is never taken for one of the network.</summary>
-internal sealed class SmtpConnectionLostException(SmtpReply? farewell, Exception? inner = null) : Exception("The SMTP connection is over.", inner)
+internal sealed class SmtpConnectionLostException(SmtpReply? farewell, Exception? inner = null)
+    : Exception("The SMTP connection is over.", inner)
 {
     /// <summary>What to tell the client before closing; null when it is gone already.</summary>
     public SmtpReply? Farewell => farewell;
@@ -49,7 +50,8 @@ public sealed class SmtpConnection : IDisposable
     {
         (this.socket, this.budget, this.clock) = (socket, budget, clock);
         (HostName, Limits) = (hostName, limits);
-        RemoteEndPoint = (IPEndPoint)socket.RemoteEndPoint!;
+        var remote = (IPEndPoint)socket.RemoteEndPoint!;
+        RemoteEndPoint = remote.Address.IsIPv4MappedToIPv6 ? new IPEndPoint(remote.Address.MapToIPv4(), remote.Port) : remote;
         openedAt = clock.GetTimestamp();
         stream = new NetworkStream(socket, ownsSocket: true);
         input = new byte[Math.Max(InputBytes, limits.MaxLineBytes)];

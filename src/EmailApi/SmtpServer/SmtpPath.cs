@@ -5,7 +5,7 @@ using System.Text;
 
 namespace EmailApi.SmtpServer;
 
-/// <summary>The argument of MAIL and RCPT: <c>&lt;mailbox&gt;</c> and parameters (RFC 5321 §4.1.2, with the UTF-8 of RFC 6531 §3.3).</summary>
+/// <summary>The argument of MAIL and RCPT: <c>&lt;mailbox&gt;</c> and parameters (RFC 5321 §4.1.2; UTF-8 as in RFC 6531 §3.3).</summary>
 /// <param name="Mailbox">As written, without the angle brackets and without a source route; empty for the null path.</param>
 /// <param name="Parameters">What follows the path, trimmed.</param>
 internal readonly record struct SmtpPath(string Mailbox, string Parameters)
@@ -90,7 +90,8 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
         return last != '.';
     }
 
-    private static bool IsAtext(char c) => char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-/=?^_`{|}~".Contains(c) || c >= 0x80 && IsAsciiOrText(c);
+    private static bool IsAtext(char c) =>
+        char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-/=?^_`{|}~".Contains(c) || c >= 0x80 && IsAsciiOrText(c);
 
     private static bool IsDomain(ReadOnlySpan<char> domain)
     {

@@ -137,7 +137,8 @@ public abstract class SmtpSession(SmtpConnection connection)
     /// <summary>EHLO and HELO; both end an open transaction (RFC 5321 §4.1.4).</summary>
     protected virtual SmtpReply Hello(string argument, bool isExtended)
     {
-        if (argument.Length is 0 or > 255 || argument.AsSpan().ContainsAnyInRange('\0', ' ')) return new SmtpReply(501, "5.5.4", "Give your host name");
+        if (argument.Length is 0 or > 255 || argument.AsSpan().ContainsAnyInRange('\0', ' '))
+            return new SmtpReply(501, "5.5.4", "Give your host name");
         Helo = argument;
         Envelope = null;
         return new SmtpReply(250, null, isExtended ? string.Join('\n', [connection.HostName, .. Capabilities]) : connection.HostName);
@@ -159,7 +160,7 @@ public abstract class SmtpSession(SmtpConnection connection)
             switch ((equals < 0 ? parameter : parameter[..equals]).ToUpperInvariant())
             {
                 case "SIZE":   // RFC 1870 §4: 1 to 20 digits; more than a long holds is too big in any case
-                    if (value is null || value.Length is 0 or > 20 || value.AsSpan().ContainsAnyExceptInRange('0', '9')) return BadParameter;
+                    if (value is not { Length: > 0 and <= 20 } || value.AsSpan().ContainsAnyExceptInRange('0', '9')) return BadParameter;
                     declared = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out var size) ? size : long.MaxValue;
                     if (declared > connection.Limits.MaxMessageBytes) return TooBig;
                     break;

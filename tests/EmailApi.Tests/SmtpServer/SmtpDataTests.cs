@@ -12,9 +12,9 @@ public class SmtpDataTests
 
     public static TheoryData<string> FalseEnds =>
     [
-        "\n.\n", "\n.\r\n", "\n.\r", "\r.\r", "\r.\n", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\n\n.\n\n", "\n\n.\r\n", "\r\r.\r\r", "\r\r.\r\n",
-        "\n\r.\n\r", "\r\n.\r\r\n", "\r\n.\n\r\n", "\r\r\n.\r\r\n", "\r\n\0.\r\n", "\r\n.\0\r\n", "\r\n\0.\0\r\n", "\0\r\n.\0\r\n", "\n.\n\0", "\r\r\n.\r\n",
-        "\n\r\n.\r\n", "\0\r\n.\r\n",
+        "\n.\n", "\n.\r\n", "\n.\r", "\r.\r", "\r.\n", "\r.\r\n", "\r\n.\n", "\r\n.\r", "\n\n.\n\n", "\n\n.\r\n", "\r\r.\r\r",
+        "\r\r.\r\n", "\n\r.\n\r", "\r\n.\r\r\n", "\r\n.\n\r\n", "\r\r\n.\r\r\n", "\r\n\0.\r\n", "\r\n.\0\r\n", "\r\n\0.\0\r\n", "\0\r\n.\0\r\n",
+        "\n.\n\0", "\r\r\n.\r\n", "\n\r\n.\r\n", "\0\r\n.\r\n",
     ];
 
     [Theory]
@@ -165,12 +165,15 @@ public class SmtpDataTests
         using var client = asMessage ? await host.BeginDataAsync() : await host.GreetAsync();
         var chunk = new byte[100_000];
         Array.Fill(chunk, (byte)'x');
-        var before = GC.GetTotalMemory(forceFullCollection: true);
-        var taken = 0L;
+        var (taken, mostHeld) = (0L, 0L);
 
         try
         {
-            for (; taken < 100_000_000; taken += chunk.Length) await client.Stream.WriteAsync(chunk, TestContext.Current.CancellationToken);
+            for (; taken < 100_000_000; taken += chunk.Length)
+            {
+                await client.Stream.WriteAsync(chunk, TestContext.Current.CancellationToken);
+                mostHeld = Math.Max(mostHeld, host.Listener.BufferedBytes);
+            }
         }
         catch (Exception e) when (e is IOException or SocketException)
         {
@@ -178,7 +181,7 @@ public class SmtpDataTests
         }
 
         Assert.True(taken < 20_000_000, $"{taken} octets were taken");   // most of it the kernel's own buffers
-        Assert.True(GC.GetTotalMemory(forceFullCollection: false) - before < 5_000_000);
+        Assert.InRange(mostHeld, 0, 2 * 1_048_576);   // the limit, and the array before it while it is copied
         Assert.Equal(0, host.Listener.BufferedBytes);
         Assert.Equal(await client.ReplyAsync() is { Length: > 0 } read ? read[..9] : reply, reply);   // a reset may overtake it
     }

@@ -17,8 +17,11 @@ internal sealed class SmtpHost : IAsyncDisposable
 {
     private readonly ConcurrentQueue<Received> received = new();
 
-    private SmtpHost(SmtpLimits limits) => Listener = new SmtpListener(new IPEndPoint(IPAddress.Loopback, 0), limits,
-        connection => new KeepingSession(connection, this), TimeProvider.System, Log) { HostName = "test.example" };
+    private SmtpHost(SmtpLimits limits) => Listener = new SmtpListener(
+        new IPEndPoint(IPAddress.Loopback, 0), limits, connection => new KeepingSession(connection, this), TimeProvider.System, Log)
+    {
+        HostName = "test.example",
+    };
 
     public SmtpListener Listener { get; }
     public LogLines Log { get; } = new();
@@ -68,8 +71,12 @@ internal sealed class SmtpHost : IAsyncDisposable
         }
 
         protected override ValueTask<SmtpReply> CheckRecipientAsync(SmtpEnvelope envelope, string recipient, CancellationToken cancel) =>
-            recipient.StartsWith("throw@", StringComparison.Ordinal) ? throw new InvalidOperationException("no list of recipients")
-            : new(recipient.StartsWith("nobody@", StringComparison.Ordinal) ? new SmtpReply(550, "5.1.1", "No such user") : SmtpReply.RecipientOk);
+            new(recipient switch
+            {
+                "throw@example.org" => throw new InvalidOperationException("no list of recipients"),
+                "nobody@example.org" => new SmtpReply(550, "5.1.1", "No such user"),
+                _ => SmtpReply.RecipientOk,
+            });
     }
 }
 
@@ -140,7 +147,8 @@ internal sealed class LogLines : ILogger
 
     public bool IsEnabled(LogLevel logLevel) => true;
 
-    public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+    public void Log<TState>(
+        LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
     {
         if (logLevel >= LogLevel.Error) Errors.Enqueue(exception);
     }

@@ -13,7 +13,8 @@ public class SmtpListenerTests
     public async Task A_taken_port_is_refused_at_once()
     {
         await using var host = SmtpHost.Start();
-        await using var second = new SmtpListener(host.Listener.EndPoint, new SmtpLimits(), _ => throw new NotSupportedException(), TimeProvider.System, host.Log);
+        await using var second = new SmtpListener(
+            host.Listener.EndPoint, new SmtpLimits(), _ => throw new NotSupportedException(), TimeProvider.System, host.Log);
 
         Assert.Equal(SocketError.AddressAlreadyInUse, Assert.Throws<SocketException>(second.Start).SocketErrorCode);
     }
@@ -85,7 +86,8 @@ public class SmtpListenerTests
         var log = new LogLines();
         var made = 0;
         await using var listener = new SmtpListener(new IPEndPoint(IPAddress.Loopback, 0), new SmtpLimits(),
-            connection => made++ == 0 ? throw new InvalidOperationException("first") : new RefusingSession(connection), TimeProvider.System, log);
+            connection => made++ == 0 ? throw new InvalidOperationException("first") : new RefusingSession(connection),
+            TimeProvider.System, log);
         listener.Start();
 
         using (var first = await RawSmtp.ConnectAsync(listener.EndPoint.Port)) Assert.Equal("", await first.ReplyAsync());
@@ -137,7 +139,8 @@ public class SmtpListenerTests
 
     private sealed class RefusingSession(SmtpConnection connection) : SmtpSession(connection)
     {
-        protected override ValueTask<SmtpReply> ReceiveAsync(SmtpEnvelope envelope, ReadOnlyMemory<byte> message, CancellationToken cancel) =>
+        protected override ValueTask<SmtpReply> ReceiveAsync(
+            SmtpEnvelope envelope, ReadOnlyMemory<byte> message, CancellationToken cancel) =>
             new(new SmtpReply(550, "5.7.1", "No mail here"));
     }
 }

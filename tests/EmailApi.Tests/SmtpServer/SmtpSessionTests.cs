@@ -17,7 +17,8 @@ public class SmtpSessionTests
         var offered = (await client.AskAsync("EHLO client.example")).Split('\n');
 
         Assert.Equal(
-            ["250-test.example", "250-PIPELINING", "250-SIZE 41943040", "250-8BITMIME", "250-SMTPUTF8", "250 ENHANCEDSTATUSCODES"], offered);
+            ["250-test.example", "250-PIPELINING", "250-SIZE 41943040", "250-8BITMIME", "250-SMTPUTF8", "250 ENHANCEDSTATUSCODES"],
+            offered);
         Assert.Equal("250 test.example", await client.AskAsync("HELO client.example"));
     }
 
@@ -165,7 +166,8 @@ public class SmtpSessionTests
         await using var host = SmtpHost.Start();
         using var client = await host.ConnectAsync();
 
-        foreach (var c in "EHLO c\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n..x\r\n.\r\nQUIT\r\n") await client.SendAsync($"{c}");
+        foreach (var c in "EHLO c\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\n..x\r\n.\r\nQUIT\r\n")
+            await client.SendAsync($"{c}");
         await client.RepliesToEndAsync();
 
         Assert.Equal(".x\r\n", Assert.Single(host.Mails).Text);
@@ -198,7 +200,8 @@ public class SmtpSessionTests
         await using var host = SmtpHost.Start();
         using var client = new SmtpClient();
         var message = new MimeMessage(
-            [new MailboxAddress("店", "shop@example.org")], [MailboxAddress.Parse("太郎@example.jp")], "請求書 №1", new TextPart("plain") { Text = ".\n.. dots\n本文\n" });
+            [new MailboxAddress("店", "shop@example.org")], [MailboxAddress.Parse("太郎@example.jp")], "請求書 №1",
+            new TextPart("plain") { Text = ".\n.. dots\n本文\n" });
 
         await client.ConnectAsync("127.0.0.1", host.Listener.EndPoint.Port, security, TestContext.Current.CancellationToken);
         for (var i = 0; i < 20; i++) Assert.Equal("2.0.0 Ok", await client.SendAsync(message, TestContext.Current.CancellationToken));

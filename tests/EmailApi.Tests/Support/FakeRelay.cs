@@ -34,7 +34,8 @@ public enum RelayStep
 /// <param name="MailParameters">What followed the reverse-path, such as <c>BODY=8BITMIME SMTPUTF8</c>.</param>
 /// <param name="Data">Octets between 354 and the final dot, dots unstuffed, line ends as they came.</param>
 public sealed record RelayedMail(
-    string ReversePath, IReadOnlyList<string> Recipients, string MailParameters, byte[] Data, string? MessageId, int ConnectionNumber, DateTimeOffset At)
+    string ReversePath, IReadOnlyList<string> Recipients, string MailParameters, byte[] Data, string? MessageId, int ConnectionNumber,
+    DateTimeOffset At)
 {
     public string Text => System.Text.Encoding.UTF8.GetString(Data);
 }
@@ -111,7 +112,8 @@ public sealed class FakeRelay : IAsyncDisposable
         Locked(() => byRecipient[recipient] = new Script(RelayStep.Rcpt, answer, times));
 
     /// <summary>Answers a step so, a number of times; several scripts for a step are used up in the order given.</summary>
-    public void AnswerAt(RelayStep step, string answer, int times = int.MaxValue) => Locked(() => bySteps.Add(new Script(step, answer, times)));
+    public void AnswerAt(RelayStep step, string answer, int times = int.MaxValue) =>
+        Locked(() => bySteps.Add(new Script(step, answer, times)));
 
     /// <summary>Forgets every script; what was recorded stays.</summary>
     public void AnswerAsUsual() => Locked(() =>
@@ -258,7 +260,7 @@ public sealed class FakeRelay : IAsyncDisposable
         names.AddIpAddress(IPAddress.Loopback);
         request.CertificateExtensions.Add(names.Build());
         using var made = request.CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(30));
-        return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);   // the key must be exportable for TLS on some systems
+        return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);   // some TLS stacks need an exportable key
     }
 
     private sealed class Script(RelayStep step, string answer, int times)

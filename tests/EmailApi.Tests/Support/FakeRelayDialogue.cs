@@ -196,7 +196,8 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
     private void Forget() => (reversePath, mailParameters, recipients) = (null, "", []);
 
     /// <returns>True when a positive reply was sent.</returns>
-    private Task<bool> ReplyAsync(RelayStep step, string usual, string? recipient = null) => ActAsync(relay.ScriptFor(step, recipient), usual);
+    private Task<bool> ReplyAsync(RelayStep step, string usual, string? recipient = null) =>
+        ActAsync(relay.ScriptFor(step, recipient), usual);
 
     /// <summary>A point of the dialogue where nothing is said as a rule.</summary>
     /// <returns>False when the connection ends here.</returns>

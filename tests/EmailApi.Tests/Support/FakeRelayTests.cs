@@ -105,7 +105,8 @@ public class FakeRelayTests
         using var client = await ConnectAsync(relay);
 
         await client.SendAsync(Message("b@example.net"), Cancel);
-        for (var watch = Stopwatch.StartNew(); relay.OpenConnections > 0; await Task.Delay(5, Cancel)) Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5));
+        for (var watch = Stopwatch.StartNew(); relay.OpenConnections > 0; await Task.Delay(5, Cancel))
+            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(5));
 
         Assert.NotNull(await Record.ExceptionAsync(() => client.SendAsync(Message("b@example.net"), Cancel)));
         Assert.Single(relay.Mails);
@@ -154,7 +155,8 @@ public class FakeRelayTests
     {
         await using var relay = FakeRelay.Start();
         (relay.StartTls, relay.Auth, relay.Login) = (true, true, ("user", "secret"));
-        using var client = new SmtpClient { ServerCertificateValidationCallback = (_, certificate, _, _) => FakeRelay.Certificate.Equals(certificate) };
+        using var client = new SmtpClient();
+        client.ServerCertificateValidationCallback = (_, certificate, _, _) => FakeRelay.Certificate.Equals(certificate);
 
         await client.ConnectAsync("localhost", relay.Port, SecureSocketOptions.StartTls, Cancel);
         client.AuthenticationMechanisms.RemoveWhere(name => name != mechanism);
@@ -196,5 +198,6 @@ public class FakeRelayTests
     }
 
     private static MimeMessage Message(params string[] to) => new(
-        [MailboxAddress.Parse("a@example.org")], to.Select(MailboxAddress.Parse), "Hello", new TextPart("plain") { Text = ".dot\r\n..dots\r\n" });
+        [MailboxAddress.Parse("a@example.org")], to.Select(MailboxAddress.Parse), "Hello",
+        new TextPart("plain") { Text = ".dot\r\n..dots\r\n" });
 }
