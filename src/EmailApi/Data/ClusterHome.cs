@@ -63,7 +63,14 @@ internal sealed class ClusterHome
 
     public void DeleteLeftovers()
     {
-        foreach (var leftover in Directory.GetDirectories(Path, NewPrefix + "*")) Directory.Delete(leftover, recursive: true);
+        foreach (var leftover in Directory.GetDirectories(Path, NewPrefix + "*"))
+        {
+            try
+            {
+                Directory.Delete(leftover, recursive: true);
+            }
+            catch (IOException) { }   // a program of the killed run is still writing in there: the next start's turn
+        }
     }
 
     /// <summary>Remembers that there is data: from now on a missing cluster is a loss and no first start.</summary>
@@ -125,6 +132,7 @@ internal sealed class ClusterHome
 
     private static string CreateFolder(string path)
     {
+        if (Directory.Exists(path)) return path;   // how far it is open is its owner's choice
         Directory.CreateDirectory(path);
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(path, FolderMode);   // whatever the umask
         return path;

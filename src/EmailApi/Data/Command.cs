@@ -53,7 +53,7 @@ internal sealed record Command(int ExitCode, string Output)
     {
         var start = new ProcessStartInfo(line[0], line.Skip(1))
         {
-            WorkingDirectory = Path.GetPathRoot(Environment.SystemDirectory) is { Length: > 0 } root ? root : "/",
+            WorkingDirectory = OperatingSystem.IsWindows() ? Environment.SystemDirectory : "/",
             RedirectStandardInput = true,
             UseShellExecute = false,
             CreateNoWindow = true,

@@ -39,7 +39,7 @@ internal sealed class PostgresCluster(
     public int ProcessId { get; private set; }
 
     /// <summary>Cheap, for asking often. A dead process that nobody has waited for has no command line.</summary>
-    public bool IsRunning => OperatingSystem.IsLinux() ? CommandLine(ProcessId).Contains("postgres", StringComparison.Ordinal) : IsAlive(ProcessId);
+    public bool IsRunning => OperatingSystem.IsLinux() ? NamesCluster(ProcessId) : IsAlive(ProcessId);
 
     /// <summary>Makes the cluster under another name and renames it when complete: a start that is killed begins anew.</summary>
     public async Task CreateAsync(CancellationToken cancel)
@@ -128,14 +128,14 @@ internal sealed class PostgresCluster(
             await Task.Delay(100, cancel);
         }
         // The number is another program's by now. PostgreSQL would take that for its server and refuse to start.
-        if (Directory.Exists($"/proc/{pid}")) File.Delete(Path.Combine(home.Cluster, "postmaster.pid"));
+        if (Directory.Exists($"/proc/{pid}") && !NamesCluster(pid)) File.Delete(Path.Combine(home.Cluster, "postmaster.pid"));
     }
 
     internal void AbandonForTest() => watchdog?.Dispose();
 
     private async Task<bool> IsServerAsync(int pid) =>
         OperatingSystem.IsLinux()
-            ? (await ProcessesAsync()).Contains(pid)
+            ? NamesCluster(pid) || (await ProcessesAsync()).Contains(pid)
             : (await PgCtlAsync(TimeSpan.FromSeconds(10), CancellationToken.None, "status")).Succeeded;
 
     /// <summary>PostgreSQL's processes in this cluster: each works in the cluster's folder. Asked as the database's user,
@@ -175,15 +175,17 @@ internal sealed class PostgresCluster(
         return new StartRefusedException($"{what} in {home.Cluster}: {reason}");
     }
 
-    private static string CommandLine(int pid)
+    /// <summary>Whether a process was started as <c>…/postgres -D cluster …</c>.</summary>
+    private bool NamesCluster(int pid)
     {
         try
         {
-            return File.ReadAllText($"/proc/{pid}/cmdline");
+            return File.ReadAllText($"/proc/{pid}/cmdline").Split('\0') is [var program, "-D", var cluster, ..]
+                && Path.GetFileName(program) == "postgres" && cluster == home.Cluster;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            return "";
+            return false;
         }
     }
 
