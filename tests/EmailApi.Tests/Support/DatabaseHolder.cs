@@ -1,0 +1,61 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using EmailApi.Data;
+
+namespace EmailApi.Tests.Support;
+
+/// <summary>Another process that holds an embedded database, to be killed or to run as an ordinary user.</summary>
+internal sealed class DatabaseHolder : IDisposable
+{
+    private readonly Process process;
+
+    private DatabaseHolder(Process process) => this.process = process;
+
+    public int Id => process.Id;
+
+    /// <summary>Starts it and does not wait.</summary>
+    /// <param name="prefix">A program that runs it as another user.</param>
+    /// <param name="program">Folder with a copy of the test program, where that user cannot enter this one.</param>
+    public static DatabaseHolder Start(
+        TemporaryFolder folder, IReadOnlyList<string>? prefix = null, string? program = null, Dictionary<string, string>? environment = null, params string[] more)
+    {
+        string[] line = [.. prefix ?? [], Path.Combine(program ?? AppContext.BaseDirectory, "EmailApi.Tests"), EntryPoint.Hold, folder["data"], folder["state"], .. more];
+        var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" };
+        start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
+        foreach (var (name, value) in environment ?? []) start.Environment[name] = value;
+        return new DatabaseHolder(Process.Start(start)!);
+    }
+
+    /// <summary>Waits for the database.</summary>
+    public async Task<(int ServerProcessId, string ConnectionString)> ReadyAsync()
+    {
+        var line = await LineAsync();
+        return line.Split(' ', 2) is ["refused", var sentence] ? throw new StartRefusedException(sentence)
+            : line.Split(' ', 2) is [var pid, var connectionString] ? (int.Parse(pid, CultureInfo.InvariantCulture), connectionString)
+            : throw new InvalidOperationException($"The holder said: {line}");
+    }
+
+    public async Task<string> LineAsync() =>
+        await process.StandardOutput.ReadLineAsync().WaitAsync(TimeSpan.FromSeconds(60)) ?? "";
+
+    /// <summary>Lets it end in order.</summary>
+    public async Task EndAsync()
+    {
+        process.StandardInput.Close();
+        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromSeconds(60));
+    }
+
+    /// <summary>kill -9.</summary>
+    public void Kill()
+    {
+        process.Kill();
+        process.WaitForExit();
+    }
+
+    public void Dispose()
+    {
+        if (!process.HasExited) Kill();
+        process.Dispose();
+    }
+}
