@@ -1,5 +1,3 @@
-using EmailApi.Data;
-using EmailApi.Emails;
 using EmailApi.Projects;
 using MimeKit;
 using Npgsql;

@@ -1,6 +1,5 @@
 using System.Linq.Expressions;
 using EmailApi.Http;
-using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
 namespace EmailApi.Data;

@@ -5,7 +5,6 @@ using Hangfire.PostgreSql.Factories;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace EmailApi.Data;
@@ -48,7 +47,8 @@ public static class DataSetup
     {
         var options = builder.Configuration.GetSection("EmailApi").Get<AppOptions>() ?? new();
         using var logging = LoggerFactory.Create(l => l.AddConfiguration(builder.Configuration.GetSection("Logging")).AddConsole());
-        var embedded = await EmbeddedPostgres.StartAsync(options.DataDirectory, options.Postgres.Binaries, logging.CreateLogger<EmbeddedPostgres>(), CancellationToken.None);
+        var embedded = await EmbeddedPostgres.StartAsync(
+            options.DataDirectory, logging.CreateLogger<EmbeddedPostgres>(), CancellationToken.None, new() { Binaries = options.Postgres.Binaries });
         builder.Services.AddSingleton(_ => embedded);
         builder.Services.PostConfigure<AppOptions>(o => o.UsesEmbeddedDatabase = true);
         return embedded.ConnectionString;

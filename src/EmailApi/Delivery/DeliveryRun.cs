@@ -1,4 +1,3 @@
-using EmailApi.Emails;
 using EmailApi.Relays;
 using Hangfire;
 

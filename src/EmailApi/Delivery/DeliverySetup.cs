@@ -26,7 +26,7 @@ public static class DeliverySetup
         void AddWorker<T>() where T : class, IHostedService
         {
             builder.Services.AddSingleton<T>();
-            builder.Services.AddHostedService(services =>
+            builder.Services.AddSingleton<IHostedService>(services =>
                 services.GetRequiredService<IOptions<AppOptions>>().Value.Delivers ? services.GetRequiredService<T>() : new NoService());
         }
     }

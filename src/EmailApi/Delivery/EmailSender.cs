@@ -1,7 +1,6 @@
 using EmailApi.Emails;
 using EmailApi.Projects;
 using EmailApi.Relays;
-using MimeKit;
 
 namespace EmailApi.Delivery;
 

@@ -19,9 +19,9 @@ public enum LeaseProof
 }
 
 /// <summary>How an attempt ended for a recipient, and what becomes of it.</summary>
-/// <param name="Attempt">Null when no relay was asked.</param>
 public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transition, LeaseProof Proof = LeaseProof.Token)
 {
+    /// <summary>Null when no relay was asked.</summary>
     public AttemptFacts? Attempt { get; init; }
     public RelayReply? Reply { get; init; }
     public bool IsDoubt { get; init; }

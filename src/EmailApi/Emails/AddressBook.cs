@@ -7,13 +7,9 @@ static class AddressBook
 {
     public static bool TryRead(AddressInput input, [NotNullWhen(true)] out Mailbox? mailbox, out string error)
     {
-        if (!input.IsObject) return MailboxParser.TryParse(input.Text!, out mailbox!, out error);
-
-        mailbox = null;
-        if (input.Name is not null && MailText.ControlFault(input.Name) is { } fault) { error = fault; return false; }
-        if (!Address.TryParse(input.Email, out var address, out error)) return false;
-        mailbox = new(address, string.IsNullOrWhiteSpace(input.Name) ? null : input.Name.Trim());
-        return true;
+        return input.IsObject
+            ? MailboxParser.TryCreate(input.Email, input.Name, out mailbox, out error)
+            : MailboxParser.TryParse(input.Text, out mailbox, out error);
     }
 
     /// <summary>For a request that passed the validator.</summary>

@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Http;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -37,7 +38,7 @@ public sealed class Recipient : IEntityTypeConfiguration<Recipient>
 
     public void Configure(EntityTypeBuilder<Recipient> recipient)
     {
-        var open = string.Join(", ", Enum.GetValues<RecipientState>().Where(s => s.IsOpen()).Select(s => $"'{Http.Words.Word(s)}'"));
+        var open = string.Join(", ", Enum.GetValues<RecipientState>().Where(s => s.IsOpen()).Select(s => $"'{s.Word()}'"));
         recipient.ToTable("recipients", table => table.HasCheckConstraint("ck_recipients_final", $"(state in ({open})) = (final_at is null)"));
         recipient.PartitionedBy(r => r.EmailId);
         recipient.HasKey(r => new { r.EmailId, r.N });

@@ -1,3 +1,5 @@
+using EmailApi.Http;
+
 namespace EmailApi.Emails;
 
 /// <summary>Where a recipient is. The first six are open, in the order from least to most advanced; the others are final for

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using EmailApi.Capture;
 using EmailApi.Emails;
 using EmailApi.Events;
+using EmailApi.Operations;
 
 namespace EmailApi.Http;
 

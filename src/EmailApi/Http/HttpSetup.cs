@@ -2,7 +2,6 @@ using System.Net;
 using System.Text.Json;
 using EmailApi.Data;
 using Microsoft.AspNetCore.HttpOverrides;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.Extensions.Options;
 
 namespace EmailApi.Http;

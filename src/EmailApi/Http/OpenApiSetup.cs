@@ -17,7 +17,7 @@ public static class OpenApiSetup
                 Version = "v1",
                 Description = "Accepts mail, keeps it in PostgreSQL, delivers it through SMTP relays, and tells what became of every recipient.",
             });
-            o.AddSecurityDefinition("key", new()
+            o.AddSecurityDefinition("key", new OpenApiSecurityScheme
             {
                 Type = SecuritySchemeType.Http,
                 Scheme = "bearer",

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Text.Json;
 using EmailApi.Data;
 using Microsoft.AspNetCore.Diagnostics;
-using Npgsql;
 
 namespace EmailApi.Http;
 

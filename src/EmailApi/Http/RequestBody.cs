@@ -20,7 +20,7 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
         {
             var value = JsonSerializer.Deserialize(bytes.Memory.Span, type)
                 ?? throw new ProblemException(ProblemKind.MalformedJson, "The body is null.");
-            return new(value, Fingerprint(http.Request, bytes.Memory.Span));
+            return new(value, HashOf(http.Request, bytes.Memory.Span));
         }
         catch (JsonException error)
         {
@@ -30,7 +30,7 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
         }
     }
 
-    static byte[] Fingerprint(HttpRequest request, ReadOnlySpan<byte> body)
+    static byte[] HashOf(HttpRequest request, ReadOnlySpan<byte> body)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(Encoding.UTF8.GetBytes($"{request.Method} {request.Path}{request.QueryString}\n"));

@@ -1,4 +1,3 @@
-using EmailApi.Http;
 using EmailApi.Projects;
 using Hangfire;
 using OpenTelemetry.Metrics;

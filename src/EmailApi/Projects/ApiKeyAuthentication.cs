@@ -13,7 +13,7 @@ public sealed class ApiKeyAuthentication(
     ApiKeys keys, DatabaseGate gate, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
-    public const string Scheme = "ApiKey";
+    public const string SchemeName = "ApiKey";
     const int MaxTokenLength = 512;
 
     bool IsPage => Context.GetEndpoint()?.Metadata.GetMetadata<PageMetadata>() is not null;
@@ -24,8 +24,8 @@ public sealed class ApiKeyAuthentication(
         if (!gate.IsOpen) throw new DatabaseUnavailableException(gate.Waiting);
         if (await keys.FindAsync(token, Context.RequestAborted) is not { } key) return AuthenticateResult.Fail("unknown key");
 
-        var principal = new Caller(key.ProjectId, key.Id).ToPrincipal(key.Scopes, Scheme);
-        return AuthenticateResult.Success(new(principal, Scheme));
+        var principal = new Caller(key.ProjectId, key.Id).ToPrincipal(key.Scopes, SchemeName);
+        return AuthenticateResult.Success(new(principal, SchemeName));
     }
 
     string? Token()

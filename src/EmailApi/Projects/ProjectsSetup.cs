@@ -10,8 +10,8 @@ public static class ProjectsSetup
         builder.Services.AddSingleton<ApiKeys>();
         builder.Services.AddSingleton<BootstrapKey>();
         builder.Services.AddSingleton<StreamCatalog>();
-        builder.Services.AddAuthentication(ApiKeyAuthentication.Scheme)
-            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.Scheme, null);
+        builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
+            .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
         builder.Services.AddAuthorization(o => o.AddScopePolicies());
     }
 }
