@@ -107,6 +107,8 @@ public static class Address
     private static string? LocalFault(ReadOnlySpan<char> local)
     {
         if (Encoding.UTF8.GetByteCount(local) > MaxLocalOctets) return LocalTooLong;
+        if (local.IndexOf("=?") is var word and >= 0 && local[(word + 2)..].Contains("?=", StringComparison.Ordinal))
+            return "The part before the @ looks like an encoded-word (RFC 2047): some mail programs would decode it to another address.";
         if (local[0] == '"') return QuotedFault(local);
         return local.ContainsAnyExcept(Atext) || local[0] == '.' || local[^1] == '.' || local.IndexOf("..") >= 0 ? DotAtomFault(local) : null;
     }

@@ -10,7 +10,7 @@ public static class AttachmentRules
     public const int MaxFileNameBytes = 255;    // what file systems take; the extension is kept
     public const int MaxContentIdLength = 250;  // with the field's name and brackets still a line far below 998
 
-    /// <summary>The last segment of the name, without control, format and bidi characters, never empty, <c>.</c> or <c>..</c>.</summary>
+    /// <summary>The last segment of the name, without control, format and bidi characters and encoded-words, never empty, <c>.</c> or <c>..</c>.</summary>
     public static string SafeFileName(string? name)
     {
         var segment = (name ?? "").AsSpan();
@@ -21,7 +21,8 @@ public static class AttachmentRules
             if (MailText.IsVisible(rune) || Rune.GetUnicodeCategory(rune) == UnicodeCategory.SpaceSeparator) clean.Append(rune.ToString());
             else if (Rune.IsWhiteSpace(rune)) clean.Append(' ');
 
-        var safe = clean.ToString().Trim().TrimEnd('.', ' ');
+        // =? begins an encoded-word (RFC 2047): a reader would decode the name to another one
+        var safe = clean.Replace("=?", "=_").ToString().Trim().TrimEnd('.', ' ');
         if (safe.Length == 0) return "attachment";
         return Encoding.UTF8.GetByteCount(safe) <= MaxFileNameBytes ? safe : Shorten(safe);
     }

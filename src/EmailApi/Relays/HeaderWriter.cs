@@ -3,7 +3,7 @@ using System.Text;
 
 namespace EmailApi.Relays;
 
-/// <summary>Writes header fields as bytes: folded at 78 columns where there is white space (RFC 5322 §2.2.3), non-ASCII text as UTF-8
+/// <summary>Writes header fields as bytes: folded at 76 columns where there is white space (RFC 5322 §2.2.3), non-ASCII text as UTF-8
 /// encoded-words (RFC 2047). What a reader sees after unfolding and decoding is what was given.</summary>
 /// <remarks>MimeKit's own folding cuts words longer than a line, which breaks links and tokens; here a long word stays whole. Text
 /// that looks like an encoded-word is encoded, so it is shown as written. A control character becomes a space: the validators refuse it
@@ -13,7 +13,8 @@ internal sealed class HeaderWriter
     private const int LineLength = 78;
     private const int LongestWord = 900;   // past this a word is encoded, which can be folded: no line comes near 998 octets
     private const int LongestPlainName = 60;
-    private const int EncodedLine = 76 - 12;   // RFC 2047 §2: 76 on a line with an encoded-word, less =?utf-8?B??=
+    private const int LineWithEncodedWord = 76;   // RFC 2047 §2; folded lines may hold one, so all keep to it
+    private const int EncodedLine = LineWithEncodedWord - 12;   // less =?utf-8?B??=
 
     private static readonly SearchValues<char> AtomOrSpace = SearchValues.Create(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~ ");
@@ -130,7 +131,7 @@ internal sealed class HeaderWriter
         if (space.IsEmpty) space = " ";
         // the first word stays on the line of the name: an empty first line confuses old parsers
         var isFirst = bytes[length - 1] == ':' && bytes.AsSpan(0, length).IndexOf((byte)':') == length - 1;
-        if (!isFirst && column + space.Length + word.Length >= LineLength) Fold();
+        if (!isFirst && column + space.Length + word.Length >= LineWithEncodedWord) Fold();   // = leaves room for a comma
         Ascii(space);
         Utf8(word);
     }
