@@ -35,6 +35,8 @@ public static class DataSetup
         builder.Services.AddSingleton<MasterKey>();
         builder.Services.AddSingleton<KeyRing>();
         builder.Services.AddDataProtection().SetApplicationName("EmailApi").PersistKeysToDbContext<EmailDb>();
+        // It would read the ring before the migrations made its table; PrepareDatabase reads it in its turn.
+        builder.Services.Remove(builder.Services.Single(s => s.ImplementationType?.Name == "DataProtectionHostedService"));
         builder.Services.AddOptions<KeyManagementOptions>().Configure<MasterKey>((o, master) => o.XmlEncryptor = new MasterKeyEncryptor(master));
 
         builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections).ConnectionString);

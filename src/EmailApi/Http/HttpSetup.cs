@@ -18,6 +18,7 @@ public static class HttpSetup
         if (builder.Configuration["urls"] is null && builder.Configuration["http_ports"] is null && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
             builder.WebHost.UseUrls(DefaultUrl);
 
+        builder.AddLogging();
         builder.Services.AddOptions<AppOptions>().BindConfiguration("EmailApi", o => o.ErrorOnUnknownConfiguration = true).ValidateOnStart();
         builder.Services.AddSingleton<IValidateOptions<AppOptions>, AppOptionsValidator>();
         builder.Services.AddSingleton(TimeProvider.System);
@@ -51,6 +52,14 @@ public static class HttpSetup
         app.UseRouting();
         app.UseAuthentication();
         app.UseAuthorization();
+    }
+
+    /// <summary>What the libraries say is of use when something is wrong; failed commands and requests are logged once, by us.</summary>
+    static void AddLogging(this WebApplicationBuilder builder)
+    {
+        builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
+        builder.Logging.AddFilter("Hangfire", LogLevel.Warning);
     }
 
     static void TrustProxies(ForwardedHeadersOptions options, IOptions<AppOptions> app)

@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace EmailApi.Migrations
 {
     [DbContext(typeof(EmailDb))]
-    [Migration("20261124042953_Initial")]
+    [Migration("20261124043219_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -676,6 +676,26 @@ namespace EmailApi.Migrations
                         .HasName("pk_data_protection_keys");
 
                     b.ToTable("data_protection_keys", (string)null);
+                });
+
+            modelBuilder.Entity("EmailApi.Delivery.Attempt", b =>
+                {
+                    b.HasOne("EmailApi.Emails.Recipient", null)
+                        .WithMany()
+                        .HasForeignKey("EmailId", "N")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_attempts_recipients_email_id_n");
+                });
+
+            modelBuilder.Entity("EmailApi.Delivery.QueuedRecipient", b =>
+                {
+                    b.HasOne("EmailApi.Emails.Recipient", null)
+                        .WithOne()
+                        .HasForeignKey("EmailApi.Delivery.QueuedRecipient", "EmailId", "N")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_queue_recipients_email_id_n");
                 });
 
             modelBuilder.Entity("EmailApi.Emails.Recipient", b =>

@@ -675,6 +675,26 @@ namespace EmailApi.Migrations
                     b.ToTable("data_protection_keys", (string)null);
                 });
 
+            modelBuilder.Entity("EmailApi.Delivery.Attempt", b =>
+                {
+                    b.HasOne("EmailApi.Emails.Recipient", null)
+                        .WithMany()
+                        .HasForeignKey("EmailId", "N")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_attempts_recipients_email_id_n");
+                });
+
+            modelBuilder.Entity("EmailApi.Delivery.QueuedRecipient", b =>
+                {
+                    b.HasOne("EmailApi.Emails.Recipient", null)
+                        .WithOne()
+                        .HasForeignKey("EmailApi.Delivery.QueuedRecipient", "EmailId", "N")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .IsRequired()
+                        .HasConstraintName("fk_queue_recipients_email_id_n");
+                });
+
             modelBuilder.Entity("EmailApi.Emails.Recipient", b =>
                 {
                     b.HasOne("EmailApi.Emails.Email", null)
