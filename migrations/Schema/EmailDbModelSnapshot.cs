@@ -307,7 +307,7 @@ namespace EmailApi.Migrations
                         .HasColumnName("key_id");
 
                     b.Property<string>("Metadata")
-                        .HasColumnType("jsonb")
+                        .HasColumnType("json")
                         .HasColumnName("metadata");
 
                     b.Property<int>("ProjectId")

@@ -23,8 +23,8 @@ public static class DataSetup
         if (string.IsNullOrWhiteSpace(connectionString)) connectionString = await builder.AddEmbeddedAsync();
         else Check(connectionString);
 
-        builder.Services.AddSingleton(_ => NpgsqlDataSource.Create(For(connectionString, "EmailApi", OrdinaryConnections)));
-        builder.Services.AddSingleton(_ => new EngineDatabase(NpgsqlDataSource.Create(For(connectionString, "EmailApi engine", EngineConnections))));
+        builder.Services.AddSingleton(_ => Source("ordinary", For(connectionString, "EmailApi", OrdinaryConnections)));
+        builder.Services.AddSingleton(_ => new EngineDatabase(Source("engine", For(connectionString, "EmailApi engine", EngineConnections))));
         builder.Services.AddDbContextFactory<EmailDb>((services, options) =>
             EmailDb.Configure(options, o => o.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>())));
         builder.Services.AddSingleton<Partitions>();
@@ -35,8 +35,6 @@ public static class DataSetup
         builder.Services.AddSingleton<MasterKey>();
         builder.Services.AddSingleton<KeyRing>();
         builder.Services.AddDataProtection().SetApplicationName("EmailApi").PersistKeysToDbContext<EmailDb>();
-        // It would read the ring before the migrations made its table; PrepareDatabase reads it in its turn.
-        builder.Services.Remove(builder.Services.Single(s => s.ImplementationType?.Name == "DataProtectionHostedService"));
         builder.Services.AddOptions<KeyManagementOptions>().Configure<MasterKey>((o, master) => o.XmlEncryptor = new MasterKeyEncryptor(master));
 
         builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections).ConnectionString);
@@ -79,6 +77,9 @@ public static class DataSetup
         if (!given.ContainsKey("Keepalive")) settings.KeepAlive = 10;
         return settings;
     }
+
+    /// <param name="name">What metrics call the pool; else it would be the connection string.</param>
+    static NpgsqlDataSource Source(string name, NpgsqlConnectionStringBuilder settings) => new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.Build();
 
     static void AddHangfire(this WebApplicationBuilder builder, string connectionString)
     {

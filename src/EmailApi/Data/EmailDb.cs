@@ -26,8 +26,12 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
 
+    /// <summary>The database's clock, in queries.</summary>
+    public static DateTimeOffset Now() => throw new InvalidOperationException("Only in queries.");
+
     protected override void OnModelCreating(ModelBuilder model)
     {
+        model.HasDbFunction(() => Now()).HasName("now").IsBuiltIn();
         model.HasSequence<long>("event_ordinal");
         model.Entity<DataProtectionKey>().ToTable("data_protection_keys");
         model.ApplyConfigurationsFromAssembly(typeof(EmailDb).Assembly);

@@ -101,7 +101,7 @@ static class RecordSql
             Reason = result.Transition.Reason,
             Relay = result.Attempt?.Relay,
         };
-        return data == new EventData() ? null : JsonSerializer.Serialize(data, ApiJson.Default.EventData);
+        return data == new EventData() ? null : JsonSerializer.Serialize(data, ApiJson.Wire.EventData);
     }
 
     /// <summary>A relay may answer with anything; the database takes no U+0000.</summary>

@@ -37,7 +37,7 @@ public sealed class ContentCodec(IDataProtectionProvider protection)
         var text = Large(content.Text);
         var document = new ContentDocument(
             content with { Html = html is null ? content.Html : null, Text = text is null ? content.Text : null }, html?.Hex, text?.Hex);
-        var bytes = Protect(JsonSerializer.SerializeToUtf8Bytes(document, ApiJson.Default.ContentDocument), isSensitive);
+        var bytes = Protect(JsonSerializer.SerializeToUtf8Bytes(document, ApiJson.Wire.ContentDocument), isSensitive);
         if (attachments.Count == 0 && html is null && text is null) return new(bytes, []);
 
         IEnumerable<BlobDraft?> blobs = [.. attachments, html, text];
@@ -49,7 +49,7 @@ public sealed class ContentCodec(IDataProtectionProvider protection)
     public async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> UnpackAsync(
         byte[] document, bool isProtected, Func<IReadOnlyList<byte[]>, Task<IReadOnlyDictionary<string, byte[]>>> load)
     {
-        var stored = JsonSerializer.Deserialize(Unprotect(document, isProtected), ApiJson.Default.ContentDocument)
+        var stored = JsonSerializer.Deserialize(Unprotect(document, isProtected), ApiJson.Wire.ContentDocument)
             ?? throw new InvalidDataException("A stored content document is empty.");
         var names = stored.Content.Attachments.Select(a => a.Hash).Append(stored.HtmlBlob).Append(stored.TextBlob).OfType<string>().Distinct().ToList();
         if (names.Count == 0) return (stored.Content, Empty);

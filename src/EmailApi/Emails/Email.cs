@@ -41,7 +41,7 @@ public sealed class Email : IEntityTypeConfiguration<Email>
         email.Property(e => e.Id).ValueGeneratedNever();
         email.Property(e => e.Envelope).AsWord();
         email.Property(e => e.Tags).HasColumnType("jsonb");
-        email.Property(e => e.Metadata).HasColumnType("jsonb");
+        email.Property(e => e.Metadata).HasColumnType("json");   // given back as it came; jsonb would spell out 1e100000
         email.HasIndex(e => new { e.ProjectId, e.Id });
         email.HasMany(e => e.Recipients).WithOne().HasForeignKey(r => r.EmailId).OnDelete(DeleteBehavior.Restrict);
     }

@@ -26,7 +26,7 @@ public sealed class EmailAcceptor(
             return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Invalid(errors);
 
         var draft = checkedEmail.Draft!;
-        var answer = JsonSerializer.SerializeToUtf8Bytes(SendEmailResponse.Of(draft), ApiJson.Default.SendEmailResponse);
+        var answer = JsonSerializer.SerializeToUtf8Bytes(SendEmailResponse.Of(draft), ApiJson.Wire.SendEmailResponse);
         return await StoreAsync([draft], answer, idempotency, cancel);
     }
 
@@ -58,7 +58,7 @@ public sealed class EmailAcceptor(
         if (errors.Count > 0 && !isPermissive)
             return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Invalid(errors);
 
-        var answer = JsonSerializer.SerializeToUtf8Bytes(new SendBatchResponse(results), ApiJson.Default.SendBatchResponse);
+        var answer = JsonSerializer.SerializeToUtf8Bytes(new SendBatchResponse(results), ApiJson.Wire.SendBatchResponse);
         return drafts.Count > 0
             ? await StoreAsync(drafts, answer, idempotency, cancel)
             : await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? new AcceptedAnswer(answer, IsReplayed: false);
@@ -79,7 +79,7 @@ public sealed class EmailAcceptor(
         SendEmailRequest? request;
         try
         {
-            request = item.Deserialize(ApiJson.Default.SendEmailRequest);
+            request = item.Deserialize(ApiJson.Wire.SendEmailRequest);
         }
         catch (JsonException error)
         {

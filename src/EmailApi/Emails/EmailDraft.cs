@@ -57,7 +57,7 @@ public sealed record EmailDraft
             Recipients = RecipientDraft.Of(content, AddressBook.Read(request.Bcc)),
             Envelope = request.Envelope is null ? EnvelopeKind.Shared : Words.Parse<EnvelopeKind>(request.Envelope),
             IsSensitive = request.Sensitive ?? false,
-            Tags = request.Tags is { Count: > 0 } tags ? JsonSerializer.Serialize(tags, ApiJson.Default.DictionaryStringString) : null,
+            Tags = request.Tags is { Count: > 0 } tags ? JsonSerializer.Serialize(tags, ApiJson.Wire.DictionaryStringString) : null,
             Metadata = request.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : null,
             SendAt = Time(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,
             ExpiresAt = Time(request.ExpiresAt),

@@ -20,7 +20,7 @@ public static class GetEmail
             join q in db.Queue on new { r.EmailId, r.N } equals new { q.EmailId, q.N } into queued
             from q in queued.DefaultIfEmpty()
             orderby r.N
-            select new { Recipient = r, Queued = (QueuedRecipient?)q, IsDue = q != null && q.DueAt <= Now.FromDatabase() }).ToListAsync(cancel);
+            select new { Recipient = r, Queued = (QueuedRecipient?)q, IsDue = q != null && q.DueAt <= EmailDb.Now() }).ToListAsync(cancel);
         var recipients = rows.ConvertAll(r => (r.Recipient, r.Queued, State: StateNow(r.Recipient.State, r.Queued, r.IsDue)));
 
         return new(
@@ -50,12 +50,6 @@ public static class GetEmail
             ? await db.Emails.AsNoTracking().SingleOrDefaultAsync(e => e.Id == guid && e.ProjectId == caller.ProjectId, cancel)
             : null)
         ?? throw new ProblemException(ProblemKind.NotFound, "There is no email with this id in the key's project.");
-}
-
-/// <summary>The database's clock in queries.</summary>
-static class Now
-{
-    public static DateTimeOffset FromDatabase() => throw new InvalidOperationException("Only in queries.");
 }
 
 /// <param name="Status">Derived from the recipients, see the docs on states.</param>

@@ -39,7 +39,7 @@ public sealed record SendEmailRequest
     public bool? Sensitive { get; init; }
 
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; init; }
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>A file to go along.</summary>
@@ -54,5 +54,5 @@ public sealed record AttachmentInput
     public string? ContentId { get; init; }
 
     [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; init; }
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }

@@ -148,16 +148,26 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
         var json = metadata.GetRawText();
         if (metadata.ValueKind is not JsonValueKind.Object) context.Add("invalid", "Give an object.", "metadata");
         else if (Encoding.UTF8.GetByteCount(json) > MaxMetadataBytes) context.Add("too_large", "Metadata has at most 16 KiB of JSON.", "metadata");
-        else if (HasNul(metadata)) context.Add("invalid", "The character U+0000 cannot be kept; leave it out.", "metadata");
+        else if (HasUnkeepable(metadata)) context.Add("invalid", "The character U+0000 and half surrogate pairs cannot be kept; leave them out.", "metadata");
     }
 
-    static bool HasNul(JsonElement element) => element.ValueKind switch
+    static bool HasUnkeepable(JsonElement element)
     {
-        JsonValueKind.String => element.GetString()!.Contains('\0', StringComparison.Ordinal),
-        JsonValueKind.Array => element.EnumerateArray().Any(HasNul),
-        JsonValueKind.Object => element.EnumerateObject().Any(p => p.Name.Contains('\0', StringComparison.Ordinal) || HasNul(p.Value)),
-        _ => false,
-    };
+        try
+        {
+            return element.ValueKind switch
+            {
+                JsonValueKind.String => element.GetString()!.Contains('\0', StringComparison.Ordinal),
+                JsonValueKind.Array => element.EnumerateArray().Any(HasUnkeepable),
+                JsonValueKind.Object => element.EnumerateObject().Any(p => p.Name.Contains('\0', StringComparison.Ordinal) || HasUnkeepable(p.Value)),
+                _ => false,
+            };
+        }
+        catch (InvalidOperationException)
+        {
+            return true;   // how the reader says that an escape is half of a pair
+        }
+    }
 
     static void Times(SendEmailRequest request, DateTimeOffset now, ValidationContext<SendEmailRequest> context)
     {

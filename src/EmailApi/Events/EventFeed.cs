@@ -123,7 +123,7 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
 
     internal static EventResponse Of(Guid emailId, int n, int sequence, string type, DateTimeOffset at, string? data, string? address)
     {
-        var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Default.EventData);
+        var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
         { Reply = said?.Reply, Reason = said?.Reason, Relay = said?.Relay };
     }

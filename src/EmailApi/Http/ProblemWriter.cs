@@ -24,7 +24,7 @@ public static partial class ProblemWriter
             TraceId = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier,
         };
         if (HttpMethods.IsHead(http.Request.Method)) return;
-        await JsonSerializer.SerializeAsync(http.Response.Body, problem, ApiJson.Default.Problem, http.RequestAborted);
+        await JsonSerializer.SerializeAsync(http.Response.Body, problem, ApiJson.Wire.Problem, http.RequestAborted);
     }
 
     /// <summary>The handler behind every endpoint.</summary>

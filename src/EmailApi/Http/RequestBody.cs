@@ -14,7 +14,7 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
     /// <summary>Called by minimal APIs to make the parameter.</summary>
     public static async ValueTask<RequestBody<T>> BindAsync(HttpContext http, ParameterInfo _)
     {
-        var type = (JsonTypeInfo<T>)ApiJson.Default.GetTypeInfo(typeof(T))!;
+        var type = (JsonTypeInfo<T>)ApiJson.Wire.GetTypeInfo(typeof(T))!;
         using var bytes = await RequestBytes.ReadAsync(http);
         try
         {

@@ -35,7 +35,7 @@ public static class Health
 
         string[] details = relays.IsMissing && options.Value.Delivers ? ["no_relay"] : [];
         var answer = new ReadinessResponse(trouble is null ? "ready" : "unready", trouble, details);
-        return Results.Json(answer, ApiJson.Default.ReadinessResponse, statusCode: trouble is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
+        return Results.Json(answer, ApiJson.Wire.ReadinessResponse, statusCode: trouble is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
     }
 }
 

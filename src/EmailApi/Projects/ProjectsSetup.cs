@@ -12,6 +12,8 @@ public static class ProjectsSetup
         builder.Services.AddSingleton<StreamCatalog>();
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
+        // AddAuthentication brings it: it would read the key ring before the migrations made its table. PrepareDatabase reads it in its turn.
+        builder.Services.Remove(builder.Services.Single(s => s.ImplementationType?.Name == "DataProtectionHostedService"));
         builder.Services.AddAuthorization(o => o.AddScopePolicies());
     }
 }

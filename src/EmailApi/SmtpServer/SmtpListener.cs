@@ -63,6 +63,7 @@ public sealed class SmtpListener(
     /// again. Up to two seconds more pass until their code has ended.</param>
     public async Task StopAsync(TimeSpan grace)
     {
+        if (isDisposed) return;
         await stopping.CancelAsync();
         socket?.Dispose();
         await accepting;
@@ -79,8 +80,8 @@ public sealed class SmtpListener(
     public async ValueTask DisposeAsync()
     {
         if (isDisposed) return;
-        isDisposed = true;
         await StopAsync(TimeSpan.Zero);
+        isDisposed = true;
         stopping.Dispose();
         aborting.Dispose();
     }

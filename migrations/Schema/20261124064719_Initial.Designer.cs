@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace EmailApi.Migrations
 {
     [DbContext(typeof(EmailDb))]
-    [Migration("20261124043219_Initial")]
+    [Migration("20261124064719_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -310,7 +310,7 @@ namespace EmailApi.Migrations
                         .HasColumnName("key_id");
 
                     b.Property<string>("Metadata")
-                        .HasColumnType("jsonb")
+                        .HasColumnType("json")
                         .HasColumnName("metadata");
 
                     b.Property<int>("ProjectId")
