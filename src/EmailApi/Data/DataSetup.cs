@@ -1,3 +1,4 @@
+using EmailApi.Data.Embedded;
 using EmailApi.Http;
 using Hangfire;
 using Hangfire.PostgreSql;

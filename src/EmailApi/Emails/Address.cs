@@ -18,12 +18,12 @@ public static class Address
     public const int MaxLocalOctets = 64;    // RFC 5321 §4.5.3.1.1
     public const int MaxLabelOctets = 63;    // RFC 1035 §2.3.4
 
-    private static readonly SearchValues<char> Atext = SearchValues.Create(
+    static readonly SearchValues<char> Atext = SearchValues.Create(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~.");
-    private static readonly SearchValues<char> LetDigHyphen = SearchValues.Create(
+    static readonly SearchValues<char> LetDigHyphen = SearchValues.Create(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.");
-    private static readonly SearchValues<char> Ipv6 = SearchValues.Create("0123456789abcdefABCDEF:.");
-    private static readonly IdnMapping Idn = new() { AllowUnassigned = false, UseStd3AsciiRules = true };   // UTS 46, by ICU
+    static readonly SearchValues<char> Ipv6 = SearchValues.Create("0123456789abcdefABCDEF:.");
+    static readonly IdnMapping Idn = new() { AllowUnassigned = false, UseStd3AsciiRules = true };   // UTS 46, by ICU
 
     /// <summary>Checks an address and gives the form that is kept.</summary>
     /// <param name="text">The address alone: no name, no angle brackets, no white space around it.</param>
@@ -66,9 +66,9 @@ public static class Address
         return string.Concat(bare, address.AsSpan(at - 1)).ToLowerInvariant();
     }
 
-    private static int DomainStart(string address) => address.LastIndexOf('@') + 1;
+    static int DomainStart(string address) => address.LastIndexOf('@') + 1;
 
-    private static string? Check(string? text, ref string address)
+    static string? Check(string? text, ref string address)
     {
         if (string.IsNullOrEmpty(text)) return "Give an address such as taro@example.jp.";
         if (text.Length > MaxOctets) return TooLong;
@@ -101,10 +101,10 @@ public static class Address
         return null;
     }
 
-    private const string TooLong = "An address has at most 254 octets (RFC 5321).";
-    private const string LocalTooLong = "The part before the @ has at most 64 octets (RFC 5321).";
+    const string TooLong = "An address has at most 254 octets (RFC 5321).";
+    const string LocalTooLong = "The part before the @ has at most 64 octets (RFC 5321).";
 
-    private static string? LocalFault(ReadOnlySpan<char> local)
+    static string? LocalFault(ReadOnlySpan<char> local)
     {
         if (Encoding.UTF8.GetByteCount(local) > MaxLocalOctets) return LocalTooLong;
         if (local.IndexOf("=?") is var word and >= 0 && local[(word + 2)..].Contains("?=", StringComparison.Ordinal))
@@ -113,7 +113,7 @@ public static class Address
         return local.ContainsAnyExcept(Atext) || local[0] == '.' || local[^1] == '.' || local.IndexOf("..") >= 0 ? DotAtomFault(local) : null;
     }
 
-    private static string? DotAtomFault(ReadOnlySpan<char> local)
+    static string? DotAtomFault(ReadOnlySpan<char> local)
     {
         if (local.IsEmpty) return "The part before the @ is missing.";
         if (local[0] == '.' || local[^1] == '.') return "The part before the @ must not start or end with a dot.";
@@ -129,7 +129,7 @@ public static class Address
     }
 
     /// <summary>RFC 5321 §4.1.2 Quoted-string: printable ASCII with <c>"</c> and <c>\</c> escaped; RFC 6531 adds UTF-8.</summary>
-    private static string? QuotedFault(ReadOnlySpan<char> local)
+    static string? QuotedFault(ReadOnlySpan<char> local)
     {
         const string unclosed = "The double quotes before the @ must be closed, and enclose all that stands before it.";
         if (local.Length < 2 || local[^1] != '"') return unclosed;
@@ -146,7 +146,7 @@ public static class Address
     }
 
     /// <summary>Letters, digits and hyphens (RFC 5321 §2.3.5), at least two labels, the last one not all digits (RFC 3696 §2).</summary>
-    private static string? DomainFault(ReadOnlySpan<char> domain)
+    static string? DomainFault(ReadOnlySpan<char> domain)
     {
         if (domain.Length > MaxOctets - 1) return TooLong;
         var odd = domain.IndexOfAnyExcept(LetDigHyphen);
@@ -170,7 +170,7 @@ public static class Address
         }
     }
 
-    private static string? InternationalDomain(ref string name, ref string wire)
+    static string? InternationalDomain(ref string name, ref string wire)
     {
         const string refused = "The domain is not a valid international name (UTS 46, IDNA).";
         try
@@ -188,7 +188,7 @@ public static class Address
         return DomainFault(wire);
     }
 
-    private static string? Literal(ref string name, ref string wire)
+    static string? Literal(ref string name, ref string wire)
     {
         const string refused = "An address literal is [192.0.2.1] or [IPv6:2001:db8::1].";
         if (name[^1] != ']') return refused;

@@ -40,7 +40,7 @@ public static class AttachmentRules
         return clean.Length <= MaxContentIdLength ? clean : clean[..MaxContentIdLength];
     }
 
-    private static string Shorten(string name)
+    static string Shorten(string name)
     {
         var dot = name.LastIndexOf('.');
         var extension = dot > 0 && name.Length - dot <= 16 ? name[dot..] : "";

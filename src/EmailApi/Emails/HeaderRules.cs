@@ -13,10 +13,10 @@ public static class HeaderRules
     public const int MaxValueLength = 998;        // RFC 5322 §2.1.1, before folding
     public const int MaxTotalBytes = 64 * 1024;   // names and values of one email together; checked by the validator
 
-    private static readonly SearchValues<char> NameCharacters = SearchValues.Create(
+    static readonly SearchValues<char> NameCharacters = SearchValues.Create(
         Enumerable.Range(33, 94).Select(c => (char)c).Where(c => c != ':').ToArray());   // RFC 5322 §2.2: ftext
 
-    private static readonly FrozenDictionary<string, string> Owned = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase)
+    static readonly FrozenDictionary<string, string> Owned = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase)
     {
         ["From"] = "give it in from",
         ["Sender"] = "it is made from from",
@@ -46,10 +46,10 @@ public static class HeaderRules
         ["Authentication-Results"] = Signed,
     }.ToFrozenDictionary(StringComparer.OrdinalIgnoreCase);
 
-    private const string Trace = "mail servers write it on the way";
-    private const string Signed = "it proves where mail comes from, so only the server writes it";
+    const string Trace = "mail servers write it on the way";
+    const string Signed = "it proves where mail comes from, so only the server writes it";
 
-    private static readonly (string Prefix, string Why)[] OwnedPrefixes =
+    static readonly (string Prefix, string Why)[] OwnedPrefixes =
     [
         ("Content-", "the structure follows text, html and attachments"),
         ("ARC-", Signed),

@@ -40,5 +40,5 @@ public static class MailText
     /// <summary>A character for an error sentence: itself when it can be shown, else its number.</summary>
     internal static string Show(Rune rune) => rune.Value is > ' ' and not 0x7F && IsVisible(rune) ? $"'{rune}'" : rune.Value == ' ' ? "A space" : $"U+{rune.Value:X4}";
 
-    private static string Show(char c) => $"U+{(int)c:X4}";
+    static string Show(char c) => $"U+{(int)c:X4}";
 }

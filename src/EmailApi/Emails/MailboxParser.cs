@@ -10,7 +10,7 @@ public static class MailboxParser
 {
     public const int MaxNameLength = 256;   // ours; no RFC bounds it
 
-    private static readonly SearchValues<char> Specials = SearchValues.Create("()<>[]:;@\\,\"");   // RFC 5322 §3.2.3, less the dot
+    static readonly SearchValues<char> Specials = SearchValues.Create("()<>[]:;@\\,\"");   // RFC 5322 §3.2.3, less the dot
 
     /// <param name="text">One mailbox; spaces around it are dropped.</param>
     /// <param name="error">A sentence that says what would be right; empty when the mailbox is good.</param>
@@ -70,7 +70,7 @@ public static class MailboxParser
         return null;
     }
 
-    private static bool Bare(ReadOnlySpan<char> text, out Mailbox? mailbox, out string error)
+    static bool Bare(ReadOnlySpan<char> text, out Mailbox? mailbox, out string error)
     {
         mailbox = null;
         if (!Address.TryParse(text.ToString(), out var address, out error)) return false;
@@ -79,7 +79,7 @@ public static class MailboxParser
     }
 
     /// <summary>Appends what stands in the quotes at the start and returns their length with the quotes; -1 when they are not closed.</summary>
-    private static int Unquote(ReadOnlySpan<char> text, StringBuilder into)
+    static int Unquote(ReadOnlySpan<char> text, StringBuilder into)
     {
         for (var i = 1; i < text.Length; i++)
         {
@@ -90,7 +90,7 @@ public static class MailboxParser
         return -1;
     }
 
-    private static bool Fail(string sentence, out string error)
+    static bool Fail(string sentence, out string error)
     {
         error = sentence;
         return false;

@@ -8,22 +8,22 @@ namespace EmailApi.Relays;
 /// <remarks>MimeKit's own folding cuts words longer than a line, which breaks links and tokens; here a long word stays whole. Text
 /// that looks like an encoded-word is encoded, so it is shown as written. A control character becomes a space: the validators refuse it
 /// before, and here nothing can end a line but this writer.</remarks>
-internal sealed class HeaderWriter
+sealed class HeaderWriter
 {
-    private const int LineLength = 78;
-    private const int LongestWord = 900;   // past this a word is encoded, which can be folded: no line comes near 998 octets
-    private const int LongestPlainName = 60;
-    private const int LineWithEncodedWord = 76;   // RFC 2047 §2; folded lines may hold one, so all keep to it
-    private const int EncodedLine = LineWithEncodedWord - 12;   // less =?utf-8?B??=
+    const int LineLength = 78;
+    const int LongestWord = 900;   // past this a word is encoded, which can be folded: no line comes near 998 octets
+    const int LongestPlainName = 60;
+    const int LineWithEncodedWord = 76;   // RFC 2047 §2; folded lines may hold one, so all keep to it
+    const int EncodedLine = LineWithEncodedWord - 12;   // less =?utf-8?B??=
 
-    private static readonly SearchValues<char> AtomOrSpace = SearchValues.Create(
+    static readonly SearchValues<char> AtomOrSpace = SearchValues.Create(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~ ");
-    private static readonly SearchValues<byte> PlainInQ = SearchValues.Create(   // RFC 2047 §5 (3): safe in a phrase too
+    static readonly SearchValues<byte> PlainInQ = SearchValues.Create(   // RFC 2047 §5 (3): safe in a phrase too
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/"u8);
 
-    private byte[] bytes = new byte[1024];
-    private int length;
-    private int column;
+    byte[] bytes = new byte[1024];
+    int length;
+    int column;
 
     /// <summary>The field last begun, up to and with its CRLF.</summary>
     public (byte[] Bytes, int Length) End()
@@ -78,9 +78,9 @@ internal sealed class HeaderWriter
     /// <summary>A word that is never cut, such as a Message-ID.</summary>
     public void Word(ReadOnlySpan<char> word) => Word(word, " ");
 
-    private static bool IsPlain(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange(' ', '~') && text.IndexOf("=?") < 0;
+    static bool IsPlain(ReadOnlySpan<char> text) => !text.ContainsAnyExceptInRange(' ', '~') && text.IndexOf("=?") < 0;
 
-    private static string OneLine(string value)
+    static string OneLine(string value)
     {
         var odd = false;
         foreach (var c in value)
@@ -91,11 +91,11 @@ internal sealed class HeaderWriter
         });
     }
 
-    private static bool IsBreak(char c) => c != '\t' && (char.IsControl(c) || c is '\u2028' or '\u2029');
+    static bool IsBreak(char c) => c != '\t' && (char.IsControl(c) || c is '\u2028' or '\u2029');
 
     /// <summary>From the first to the last word that cannot stand as it is; white space between encoded-words would be lost, so all that
     /// lies between goes into them.</summary>
-    private static (int From, int To) EncodedRange(ReadOnlySpan<char> text)
+    static (int From, int To) EncodedRange(ReadOnlySpan<char> text)
     {
         var (from, to) = (text.Length, text.Length);
         for (var start = 0; start < text.Length;)
@@ -115,7 +115,7 @@ internal sealed class HeaderWriter
     }
 
     /// <summary>Words with the white space before each kept, so that unfolding gives the text back.</summary>
-    private void Words(ReadOnlySpan<char> text)
+    void Words(ReadOnlySpan<char> text)
     {
         while (!text.IsEmpty)
         {
@@ -126,7 +126,7 @@ internal sealed class HeaderWriter
         }
     }
 
-    private void Word(ReadOnlySpan<char> word, ReadOnlySpan<char> space)
+    void Word(ReadOnlySpan<char> word, ReadOnlySpan<char> space)
     {
         if (space.IsEmpty) space = " ";
         // the first word stays on the line of the name: an empty first line confuses old parsers
@@ -137,7 +137,7 @@ internal sealed class HeaderWriter
     }
 
     /// <param name="space">What stands before the first one; between them a fold that is not part of the text.</param>
-    private void EncodedWords(ReadOnlySpan<char> text, ReadOnlySpan<char> space)
+    void EncodedWords(ReadOnlySpan<char> text, ReadOnlySpan<char> space)
     {
         if (space.IsEmpty) space = " ";
         var utf8 = Encoding.UTF8.GetBytes(text.ToString());
@@ -170,13 +170,13 @@ internal sealed class HeaderWriter
         }
     }
 
-    private void Base64(ReadOnlySpan<byte> utf8)
+    void Base64(ReadOnlySpan<byte> utf8)
     {
         Raw("B?"u8);
         Ascii(Convert.ToBase64String(utf8));
     }
 
-    private void Quoted(ReadOnlySpan<byte> utf8)
+    void Quoted(ReadOnlySpan<byte> utf8)
     {
         Raw("Q?"u8);
         foreach (var b in utf8)
@@ -185,15 +185,15 @@ internal sealed class HeaderWriter
             else Raw([(byte)'=', (byte)"0123456789ABCDEF"[b >> 4], (byte)"0123456789ABCDEF"[b & 15]]);
     }
 
-    private void Fold()
+    void Fold()
     {
         Raw("\r\n"u8);
         column = 0;
     }
 
-    private void Ascii(ReadOnlySpan<char> text) => Utf8(text);
+    void Ascii(ReadOnlySpan<char> text) => Utf8(text);
 
-    private void Utf8(ReadOnlySpan<char> text)
+    void Utf8(ReadOnlySpan<char> text)
     {
         Grow(text.Length * 3);
         var written = Encoding.UTF8.GetBytes(text, bytes.AsSpan(length));
@@ -201,7 +201,7 @@ internal sealed class HeaderWriter
         column += written;
     }
 
-    private void Raw(ReadOnlySpan<byte> raw)
+    void Raw(ReadOnlySpan<byte> raw)
     {
         Grow(raw.Length);
         raw.CopyTo(bytes.AsSpan(length));
@@ -209,7 +209,7 @@ internal sealed class HeaderWriter
         column += raw.Length;
     }
 
-    private void Grow(int by)
+    void Grow(int by)
     {
         if (length + by > bytes.Length) Array.Resize(ref bytes, Math.Max(bytes.Length * 2, length + by));
     }

@@ -46,14 +46,14 @@ public static class MimeComposer
         || (only is null ? Any(content.To) || Any(content.Cc) : Address.NeedsSmtpUtf8(only.Email))
         || Any(content.ReplyTo);
 
-    private static bool Any(IReadOnlyList<Mailbox> mailboxes)
+    static bool Any(IReadOnlyList<Mailbox> mailboxes)
     {
         foreach (var mailbox in mailboxes)
             if (Address.NeedsSmtpUtf8(mailbox.Email)) return true;
         return false;
     }
 
-    private static List<Header> Headers(EmailContent content, string id, DateTimeOffset date, Mailbox? only)
+    static List<Header> Headers(EmailContent content, string id, DateTimeOffset date, Mailbox? only)
     {
         var writer = new HeaderWriter();
         var headers = new List<Header>(8 + content.Headers.Count);
@@ -90,7 +90,7 @@ public static class MimeComposer
         return headers;
     }
 
-    private static Header Parse(HeaderWriter writer)
+    static Header Parse(HeaderWriter writer)
     {
         var (bytes, length) = writer.End();
         return Header.TryParse(ParserOptions.Default, bytes, 0, length, out var header)
@@ -99,11 +99,11 @@ public static class MimeComposer
     }
 
     /// <summary>Guards the header against an address that no validator saw: one with a comma in it would name a second recipient.</summary>
-    private static string Checked(string email) => Address.TryParse(email, out var address, out var error)
+    static string Checked(string email) => Address.TryParse(email, out var address, out var error)
         ? Address.ToWire(address)
         : throw new ArgumentException(error, nameof(email));
 
-    private static string Rfc5322Date(DateTimeOffset date)
+    static string Rfc5322Date(DateTimeOffset date)
     {
         var offset = date.Offset;
         return string.Create(CultureInfo.InvariantCulture,
@@ -111,7 +111,7 @@ public static class MimeComposer
     }
 
     /// <summary>mixed [ alternative [ text, related [ html, images ] ], attachments ]; each level only where it is needed.</summary>
-    private static MimeEntity Body(EmailContent content, string id, Func<AttachmentPart, Stream> open)
+    static MimeEntity Body(EmailContent content, string id, Func<AttachmentPart, Stream> open)
     {
         if (content.Attachments.Count == 0 && (content.Html is null || content.Text is null))
             return content.Html is null ? Text("plain", content.Text ?? "") : Text("html", content.Html);
@@ -132,16 +132,16 @@ public static class MimeComposer
         return files.Count == 0 ? body : Multi("mixed", boundary + "m", [body, .. files]);
     }
 
-    private static bool IsInline(AttachmentPart part) => part.ContentId is not null;
+    static bool IsInline(AttachmentPart part) => part.ContentId is not null;
 
-    private static Multipart Multi(string subtype, string boundary, List<MimeEntity> parts)
+    static Multipart Multi(string subtype, string boundary, List<MimeEntity> parts)
     {
         var multipart = new Multipart(subtype) { Boundary = boundary };
         foreach (var part in parts) multipart.Add(part);
         return multipart;
     }
 
-    private static TextPart Text(string subtype, string text)
+    static TextPart Text(string subtype, string text)
     {
         var (bytes, encoding) = TextEncoding.Encode(text);
         var part = new TextPart(subtype)
@@ -155,7 +155,7 @@ public static class MimeComposer
 
     /// <summary>Always base64, so that every byte arrives. The name stands twice: RFC 2231 is the standard (Gmail, Outlook since 2010),
     /// <c>name</c> in RFC 2047 form is what older Outlooks and Japanese mail programs read.</summary>
-    private static MimePart File(AttachmentPart attachment, Func<AttachmentPart, Stream> open, bool inline)
+    static MimePart File(AttachmentPart attachment, Func<AttachmentPart, Stream> open, bool inline)
     {
         var name = AttachmentRules.SafeFileName(attachment.FileName);
         var type = Type(attachment.ContentType);
@@ -179,7 +179,7 @@ public static class MimeComposer
 
     /// <summary>The type as given, or application/octet-stream when it is not one. Messages and multiparts too: base64 is forbidden for
     /// them (RFC 2045 §6.4), anything else could change their bytes, and their structure must not become ours.</summary>
-    private static ContentType Type(string given)
+    static ContentType Type(string given)
     {
         if (given.AsSpan().ContainsAnyExceptInRange(' ', '~') || given.Length > 200
             || !ContentType.TryParse(given, out var type)

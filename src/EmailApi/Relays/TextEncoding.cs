@@ -6,11 +6,11 @@ using MimeKit;
 namespace EmailApi.Relays;
 
 /// <summary>Turns a text body into bytes that pass any relay unchanged: UTF-8, lines ended by CRLF and at most 78 octets long, ASCII only.</summary>
-internal static class TextEncoding
+static class TextEncoding
 {
-    private const int LongestPlainLine = 78;   // RFC 5322 §2.1.1
+    const int LongestPlainLine = 78;   // RFC 5322 §2.1.1
 
-    private static readonly SearchValues<byte> Plain = SearchValues.Create(
+    static readonly SearchValues<byte> Plain = SearchValues.Create(
         [(byte)'\t', (byte)'\r', (byte)'\n', .. Enumerable.Range(' ', '~' - ' ' + 1).Select(b => (byte)b)]);
 
     /// <summary>7bit when the text is fit for it as it is; otherwise quoted-printable or base64, whichever is shorter.</summary>
@@ -29,7 +29,7 @@ internal static class TextEncoding
     }
 
     /// <summary>UTF-8 with every line ended by CRLF, the last one too.</summary>
-    private static ArraySegment<byte> Normalize(ReadOnlySpan<char> text)
+    static ArraySegment<byte> Normalize(ReadOnlySpan<char> text)
     {
         if (text.Contains('\0')) text = text.ToString().Replace("\0", "", StringComparison.Ordinal);
 
@@ -48,7 +48,7 @@ internal static class TextEncoding
         return new ArraySegment<byte>(bytes, 0, length);
     }
 
-    private static bool IsFitFor7Bit(ReadOnlySpan<byte> text)
+    static bool IsFitFor7Bit(ReadOnlySpan<byte> text)
     {
         if (text.ContainsAnyExcept(Plain)) return false;
 
@@ -69,7 +69,7 @@ internal static class TextEncoding
     }
 
     /// <summary>RFC 2045 §6.7; besides, a line never starts with a bare dot or <c>From </c>.</summary>
-    private static ArraySegment<byte> ToQuotedPrintable(ReadOnlySpan<byte> text)
+    static ArraySegment<byte> ToQuotedPrintable(ReadOnlySpan<byte> text)
     {
         var output = new ArrayBufferWriter<byte>(text.Length + text.Length / 8 + 16);
         var hex = "0123456789ABCDEF"u8;
@@ -102,7 +102,7 @@ internal static class TextEncoding
         return Segment(output);
     }
 
-    private static ArraySegment<byte> ToBase64(ReadOnlySpan<byte> text)
+    static ArraySegment<byte> ToBase64(ReadOnlySpan<byte> text)
     {
         var output = new ArrayBufferWriter<byte>((text.Length + 56) / 57 * 78);
         while (!text.IsEmpty)
@@ -116,6 +116,6 @@ internal static class TextEncoding
         return Segment(output);
     }
 
-    private static ArraySegment<byte> Segment(ArrayBufferWriter<byte> output) =>
+    static ArraySegment<byte> Segment(ArrayBufferWriter<byte> output) =>
         System.Runtime.InteropServices.MemoryMarshal.TryGetArray(output.WrittenMemory, out var segment) ? segment : output.WrittenSpan.ToArray();
 }

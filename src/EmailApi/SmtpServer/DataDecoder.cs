@@ -1,7 +1,7 @@
 namespace EmailApi.SmtpServer;
 
 /// <summary>Why a message that was read to its end is not taken. The first reason found stays.</summary>
-internal enum DataFault
+enum DataFault
 {
     None,
     BareLineEnd,
@@ -13,9 +13,9 @@ internal enum DataFault
 /// <summary>Finds the end of DATA and takes the stuffed dots out (RFC 5321 §4.5.2). Only CRLF.CRLF ends the data. A CR or LF by
 /// itself never ends a line here, and a message that holds one is read to its real end and refused: whoever relayed it may have
 /// seen other line ends than we do, and what follows them could be a second, forged mail.</summary>
-internal sealed class DataDecoder(SmtpLimits limits, ByteBudget budget) : IDisposable
+sealed class DataDecoder(SmtpLimits limits, ByteBudget budget) : IDisposable
 {
-    private enum At
+    enum At
     {
         LineStart,
         Text,
@@ -24,9 +24,9 @@ internal sealed class DataDecoder(SmtpLimits limits, ByteBudget budget) : IDispo
         DotCr,   // that dot and a CR
     }
 
-    private readonly MessageBuffer buffer = new(budget, limits.MaxMessageBytes);
-    private At at = At.LineStart;
-    private long received;
+    readonly MessageBuffer buffer = new(budget, limits.MaxMessageBytes);
+    At at = At.LineStart;
+    long received;
 
     public DataFault Fault { get; private set; }
 
@@ -93,14 +93,14 @@ internal sealed class DataDecoder(SmtpLimits limits, ByteBudget budget) : IDispo
 
     public void Dispose() => buffer.Dispose();
 
-    private void Append(ReadOnlySpan<byte> run)
+    void Append(ReadOnlySpan<byte> run)
     {
         if (Fault is not DataFault.None || run.IsEmpty) return;
         if (buffer.Length + run.Length > limits.MaxMessageBytes) Refuse(DataFault.TooBig);
         else if (!buffer.TryAppend(run)) Refuse(DataFault.NoRoom);
     }
 
-    private void Refuse(DataFault fault)
+    void Refuse(DataFault fault)
     {
         if (Fault is not DataFault.None) return;
         Fault = fault;

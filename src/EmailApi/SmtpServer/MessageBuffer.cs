@@ -3,9 +3,9 @@ using System.Buffers;
 namespace EmailApi.SmtpServer;
 
 /// <summary>Octets that all sessions of a listener may hold of unfinished messages together.</summary>
-internal sealed class ByteBudget(long limit)
+sealed class ByteBudget(long limit)
 {
-    private long taken;
+    long taken;
 
     public long Taken => Interlocked.Read(ref taken);
 
@@ -22,13 +22,13 @@ internal sealed class ByteBudget(long limit)
 /// <summary>A message while it arrives: grows by doubling within the budget. Small arrays are pooled; big ones are left to the
 /// collector, so that one 40 MB message does not stay in a pool.</summary>
 /// <param name="maxBytes">No array is made larger than this; the caller appends no more.</param>
-internal sealed class MessageBuffer(ByteBudget budget, int maxBytes) : IDisposable
+sealed class MessageBuffer(ByteBudget budget, int maxBytes) : IDisposable
 {
-    private const int FirstBytes = 4096;
-    private const int MaxPooledBytes = 1024 * 1024;
+    const int FirstBytes = 4096;
+    const int MaxPooledBytes = 1024 * 1024;
 
-    private byte[] bytes = [];
-    private int length;
+    byte[] bytes = [];
+    int length;
 
     public int Length => length;
 
@@ -45,7 +45,7 @@ internal sealed class MessageBuffer(ByteBudget budget, int maxBytes) : IDisposab
 
     public void Dispose() => Replace([]);
 
-    private bool TryGrow(int atLeast)
+    bool TryGrow(int atLeast)
     {
         var size = Math.Max(atLeast, (int)Math.Min(Math.Max(FirstBytes, bytes.Length * 2L), maxBytes));
         if (!budget.TryTake(size)) return false;
@@ -63,7 +63,7 @@ internal sealed class MessageBuffer(ByteBudget budget, int maxBytes) : IDisposab
         return true;
     }
 
-    private void Replace(byte[] other)
+    void Replace(byte[] other)
     {
         if (bytes.Length > 0)
         {

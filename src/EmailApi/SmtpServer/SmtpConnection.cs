@@ -6,7 +6,7 @@ namespace EmailApi.SmtpServer;
 
 /// <summary>The dialogue with this client is over: it closed, was too slow, or the listener stops. Thrown by
 /// <see cref="SmtpConnection"/> only, so that a fault of a door's own code is never taken for one of the network.</summary>
-internal sealed class SmtpConnectionLostException(SmtpReply? farewell, Exception? inner = null)
+sealed class SmtpConnectionLostException(SmtpReply? farewell, Exception? inner = null)
     : Exception("The SMTP connection is over.", inner)
 {
     /// <summary>What to tell the client before closing; null when it is gone already.</summary>
@@ -14,7 +14,7 @@ internal sealed class SmtpConnectionLostException(SmtpReply? farewell, Exception
 }
 
 /// <summary>What a command line turned out to be.</summary>
-internal enum LineRead
+enum LineRead
 {
     /// <summary>No whole line has arrived yet.</summary>
     Incomplete,
@@ -28,23 +28,23 @@ internal enum LineRead
 /// are sent together when the input is used up, so a pipelined group (RFC 2920) costs one packet each way.</summary>
 public sealed class SmtpConnection : IDisposable
 {
-    private const int InputBytes = 16 * 1024;
-    private const int MaxPendingBytes = 16 * 1024;
-    private static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
+    const int InputBytes = 16 * 1024;
+    const int MaxPendingBytes = 16 * 1024;
+    static readonly UTF8Encoding StrictUtf8 = new(false, throwOnInvalidBytes: true);
 
-    private readonly Socket socket;
-    private readonly NetworkStream stream;   // a door with STARTTLS puts its TLS stream here and must throw away what is buffered
-    private readonly TimeProvider clock;
-    private readonly ByteBudget budget;
-    private readonly long openedAt;
-    private readonly CancellationTokenSource interrupt = new();
-    private readonly byte[] input;
-    private readonly MemoryStream pending = new();
-    private int start, end;
-    private long waitUntil = long.MaxValue;   // ticks since openedAt; the listener's sweep interrupts a wait that is past it
-    private TimeSpan lineBegunAt;
-    private volatile bool isInterruptible;
-    private volatile bool isStopping;
+    readonly Socket socket;
+    readonly NetworkStream stream;   // a door with STARTTLS puts its TLS stream here and must throw away what is buffered
+    readonly TimeProvider clock;
+    readonly ByteBudget budget;
+    readonly long openedAt;
+    readonly CancellationTokenSource interrupt = new();
+    readonly byte[] input;
+    readonly MemoryStream pending = new();
+    int start, end;
+    long waitUntil = long.MaxValue;   // ticks since openedAt; the listener's sweep interrupts a wait that is past it
+    TimeSpan lineBegunAt;
+    volatile bool isInterruptible;
+    volatile bool isStopping;
 
     internal SmtpConnection(Socket socket, string hostName, SmtpLimits limits, ByteBudget budget, TimeProvider clock)
     {
@@ -185,7 +185,7 @@ public sealed class SmtpConnection : IDisposable
         pending.Dispose();
     }
 
-    private async ValueTask FillAsync(TimeSpan until, bool interruptible)
+    async ValueTask FillAsync(TimeSpan until, bool interruptible)
     {
         await FlushAsync();
         if (start == end) start = end = 0;
@@ -207,13 +207,13 @@ public sealed class SmtpConnection : IDisposable
         isInterruptible = false;
     }
 
-    private async ValueTask SendPendingAsync(CancellationToken cancel)
+    async ValueTask SendPendingAsync(CancellationToken cancel)
     {
         await stream.WriteAsync(pending.GetBuffer().AsMemory(0, (int)pending.Length), cancel);
         pending.SetLength(0);
     }
 
-    private async ValueTask GuardAsync(TimeSpan until, Func<SmtpConnection, CancellationToken, ValueTask> transfer)
+    async ValueTask GuardAsync(TimeSpan until, Func<SmtpConnection, CancellationToken, ValueTask> transfer)
     {
         Interlocked.Exchange(ref waitUntil, until.Ticks);
         try
@@ -234,11 +234,11 @@ public sealed class SmtpConnection : IDisposable
         }
     }
 
-    private static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
+    static TimeSpan Min(TimeSpan one, TimeSpan other) => one < other ? one : other;
 }
 
 /// <summary>How we take our leave (RFC 5321 §3.8).</summary>
-internal static class Farewells
+static class Farewells
 {
     public static SmtpReply Stopping { get; } = new(421, "4.3.2", "Shutting down, try again later");
     public static SmtpReply TooSlow { get; } = new(421, "4.4.2", "Too slow, closing");

@@ -5,7 +5,7 @@ namespace EmailApi.SmtpServer;
 /// <summary>One transaction's envelope: what MAIL and RCPT said, and who said it (RFC 5321 §2.3.1).</summary>
 public sealed class SmtpEnvelope
 {
-    private readonly List<string> recipients = [];
+    readonly List<string> recipients = [];
 
     /// <summary>Where bounces go; empty for the null reverse-path of <c>&lt;&gt;</c> (RFC 5321 §4.5.5).</summary>
     public required string ReversePath { get; init; }

@@ -12,19 +12,19 @@ public sealed class SmtpListener(
     IPEndPoint endPoint, SmtpLimits limits, Func<SmtpConnection, SmtpSession> newSession, TimeProvider clock, ILogger logger)
     : IAsyncDisposable
 {
-    private const int Backlog = 512;
-    private static readonly TimeSpan AbortedSessionsEndWithin = TimeSpan.FromSeconds(2);
+    const int Backlog = 512;
+    static readonly TimeSpan AbortedSessionsEndWithin = TimeSpan.FromSeconds(2);
 
-    private readonly ConcurrentDictionary<SmtpConnection, Task> sessions = new();
-    private readonly Dictionary<IPAddress, int> perOrigin = [];   // guards itself and the count of open sessions
-    private readonly CancellationTokenSource stopping = new();
-    private readonly CancellationTokenSource aborting = new();
-    private readonly ByteBudget budget = new(limits.MaxBufferedBytes);
-    private Socket? socket;
-    private ITimer? sweep;
-    private Task accepting = Task.CompletedTask;
-    private int open;
-    private bool isDisposed;
+    readonly ConcurrentDictionary<SmtpConnection, Task> sessions = new();
+    readonly Dictionary<IPAddress, int> perOrigin = [];   // guards itself and the count of open sessions
+    readonly CancellationTokenSource stopping = new();
+    readonly CancellationTokenSource aborting = new();
+    readonly ByteBudget budget = new(limits.MaxBufferedBytes);
+    Socket? socket;
+    ITimer? sweep;
+    Task accepting = Task.CompletedTask;
+    int open;
+    bool isDisposed;
 
     /// <summary>Our name in the banner and in the answer to EHLO.</summary>
     public string HostName { get; init; } = Dns.GetHostName();
@@ -86,7 +86,7 @@ public sealed class SmtpListener(
         aborting.Dispose();
     }
 
-    private async Task<bool> EndWithinAsync(TimeSpan time)
+    async Task<bool> EndWithinAsync(TimeSpan time)
     {
         try
         {
@@ -99,7 +99,7 @@ public sealed class SmtpListener(
         }
     }
 
-    private async Task AcceptAsync(Socket listening)
+    async Task AcceptAsync(Socket listening)
     {
         while (!stopping.IsCancellationRequested)
         {
@@ -120,7 +120,7 @@ public sealed class SmtpListener(
         }
     }
 
-    private void Welcome(Socket client)
+    void Welcome(Socket client)
     {
         IPAddress? entered = null;
         try
@@ -146,7 +146,7 @@ public sealed class SmtpListener(
         }
     }
 
-    private async Task ServeAsync(SmtpConnection connection, IPAddress origin, TaskCompletionSource ended)
+    async Task ServeAsync(SmtpConnection connection, IPAddress origin, TaskCompletionSource ended)
     {
         try
         {
@@ -167,13 +167,13 @@ public sealed class SmtpListener(
         void Report(Exception e) => logger.LogError(e, "SMTP session with {Client} failed", connection.RemoteEndPoint);
     }
 
-    private void InterruptOverdue()
+    void InterruptOverdue()
     {
         foreach (var (connection, _) in sessions) connection.InterruptIfOverdue();
     }
 
     /// <returns>Why the client is not let in; null when it is.</returns>
-    private SmtpReply? TryEnter(IPAddress origin)
+    SmtpReply? TryEnter(IPAddress origin)
     {
         lock (perOrigin)
         {
@@ -187,7 +187,7 @@ public sealed class SmtpListener(
         }
     }
 
-    private void Leave(IPAddress origin)
+    void Leave(IPAddress origin)
     {
         lock (perOrigin)
         {
@@ -197,7 +197,7 @@ public sealed class SmtpListener(
     }
 
     /// <summary>What counts as one client: an IPv4 address, or the /64 of an IPv6 one, which a single host may own whole.</summary>
-    private static IPAddress OriginOf(IPAddress address)
+    static IPAddress OriginOf(IPAddress address)
     {
         if (address.IsIPv4MappedToIPv6) return address.MapToIPv4();
         if (address.AddressFamily is not AddressFamily.InterNetworkV6 || IPAddress.IsLoopback(address)) return address;

@@ -8,12 +8,12 @@ namespace EmailApi.SmtpServer;
 /// <summary>The argument of MAIL and RCPT: <c>&lt;mailbox&gt;</c> and parameters (RFC 5321 §4.1.2; UTF-8 as in RFC 6531 §3.3).</summary>
 /// <param name="Mailbox">As written, without the angle brackets and without a source route; empty for the null path.</param>
 /// <param name="Parameters">What follows the path, trimmed.</param>
-internal readonly record struct SmtpPath(string Mailbox, string Parameters)
+readonly record struct SmtpPath(string Mailbox, string Parameters)
 {
-    private const int MaxLocalBytes = 64;     // RFC 5321 §4.5.3.1.1
-    private const int MaxDomainBytes = 255;   // §4.5.3.1.2
-    private const int MaxLabelBytes = 63;     // RFC 1035 §2.3.4
-    private const int MaxPathBytes = 254;     // §4.5.3.1.3: 256 with the brackets
+    const int MaxLocalBytes = 64;     // RFC 5321 §4.5.3.1.1
+    const int MaxDomainBytes = 255;   // §4.5.3.1.2
+    const int MaxLabelBytes = 63;     // RFC 1035 §2.3.4
+    const int MaxPathBytes = 254;     // §4.5.3.1.3: 256 with the brackets
 
     /// <summary>Reads <c>FROM:&lt;…&gt; …</c> or <c>TO:&lt;…&gt; …</c>. Spaces after the colon are taken although §3.3 forbids
     /// them: many scripts send them, and nothing is ambiguous.</summary>
@@ -41,7 +41,7 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
         return true;
     }
 
-    private static int EndOfPath(ReadOnlySpan<char> text)
+    static int EndOfPath(ReadOnlySpan<char> text)
     {
         var isQuoted = false;
         for (var i = 1; i < text.Length; i++)
@@ -53,7 +53,7 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
         return -1;
     }
 
-    private static bool IsMailbox(ReadOnlySpan<char> mailbox)
+    static bool IsMailbox(ReadOnlySpan<char> mailbox)
     {
         var at = mailbox[0] == '"' ? EndOfQuoted(mailbox) : mailbox.IndexOf('@');
         if (at <= 0 || at >= mailbox.Length - 1 || mailbox[at] != '@') return false;
@@ -67,7 +67,7 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
     }
 
     /// <returns>The index after the closing quote; -1 where the quoted string is wrong (RFC 5321 §4.1.2, qtextSMTP).</returns>
-    private static int EndOfQuoted(ReadOnlySpan<char> mailbox)
+    static int EndOfQuoted(ReadOnlySpan<char> mailbox)
     {
         for (var i = 1; i < mailbox.Length; i++)
         {
@@ -78,7 +78,7 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
         return -1;
     }
 
-    private static bool IsDotString(ReadOnlySpan<char> local)
+    static bool IsDotString(ReadOnlySpan<char> local)
     {
         var last = '.';
         foreach (var c in local)
@@ -90,10 +90,10 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
         return last != '.';
     }
 
-    private static bool IsAtext(char c) =>
+    static bool IsAtext(char c) =>
         char.IsAsciiLetterOrDigit(c) || "!#$%&'*+-/=?^_`{|}~".Contains(c) || c >= 0x80 && IsAsciiOrText(c);
 
-    private static bool IsDomain(ReadOnlySpan<char> domain)
+    static bool IsDomain(ReadOnlySpan<char> domain)
     {
         if (Encoding.UTF8.GetByteCount(domain) > MaxDomainBytes) return false;
         foreach (var range in domain.Split('.'))
@@ -107,7 +107,7 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
     }
 
     /// <summary>[192.0.2.1] or [IPv6:2001:db8::1] (RFC 5321 §4.1.3); no other kind is known.</summary>
-    private static bool IsLiteral(ReadOnlySpan<char> domain)
+    static bool IsLiteral(ReadOnlySpan<char> domain)
     {
         if (domain.Length < 3 || domain[^1] != ']') return false;
         var inner = domain[1..^1];
@@ -118,6 +118,6 @@ internal readonly record struct SmtpPath(string Mailbox, string Parameters)
             && address.AddressFamily == (isV6 ? AddressFamily.InterNetworkV6 : AddressFamily.InterNetwork);
     }
 
-    private static bool IsAsciiOrText(char c) =>
+    static bool IsAsciiOrText(char c) =>
         c < 0x80 || !char.IsControl(c) && !char.IsWhiteSpace(c) && CharUnicodeInfo.GetUnicodeCategory(c) is not UnicodeCategory.Format;
 }

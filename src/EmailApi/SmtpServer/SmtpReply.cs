@@ -10,7 +10,7 @@ namespace EmailApi.SmtpServer;
 /// text from outside can forge a reply.</param>
 public sealed class SmtpReply(int code, string? enhanced, string text)
 {
-    private const int MaxTextChars = 480;   // RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF
+    const int MaxTextChars = 480;   // RFC 5321 §4.5.3.1.5: 512 octets with code and CRLF
 
     public static SmtpReply Ok { get; } = new(250, "2.0.0", "Ok");
     public static SmtpReply SenderOk { get; } = new(250, "2.1.0", "Sender ok");
@@ -31,7 +31,7 @@ public sealed class SmtpReply(int code, string? enhanced, string text)
 
     public override string ToString() => Enhanced is null ? $"{Code} {Text}" : $"{Code} {Enhanced} {Text}";
 
-    private byte[] Encode()
+    byte[] Encode()
     {
         var lines = Text.Split('\n');
         var wire = new StringBuilder();

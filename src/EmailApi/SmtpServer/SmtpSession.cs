@@ -22,23 +22,23 @@ namespace EmailApi.SmtpServer;
 /// </code></example>
 public abstract class SmtpSession(SmtpConnection connection)
 {
-    private static readonly SmtpReply Greet = new(503, "5.5.1", "Say EHLO first");
-    private static readonly SmtpReply NoMail = new(503, "5.5.1", "MAIL first");
-    private static readonly SmtpReply NestedMail = new(503, "5.5.1", "A transaction is open already");
-    private static readonly SmtpReply NoRecipients = new(503, "5.5.1", "No valid recipients");
-    private static readonly SmtpReply TooManyRecipients = new(452, "4.5.3", "Too many recipients, send the rest in another message");
-    private static readonly SmtpReply NoArgument = new(501, "5.5.4", "No argument expected");
-    private static readonly SmtpReply BadParameter = new(501, "5.5.4", "Wrong parameter value");
-    private static readonly SmtpReply UnknownParameter = new(555, "5.5.4", "Unknown parameter");
-    private static readonly SmtpReply NeedsSmtpUtf8 = new(553, "5.6.7", "A non-ASCII address needs SMTPUTF8");
-    private static readonly SmtpReply GoAhead = new(354, null, "End data with <CR><LF>.<CR><LF>");
-    private static readonly SmtpReply TooBig = new(552, "5.3.4", "Message too big");
-    private static readonly SmtpReply Bye = new(221, "2.0.0", "Bye") { EndsSession = true };
-    private static readonly SmtpReply LineTooLong = new(500, "5.5.2", "Line too long") { EndsSession = true };
-    private static readonly SmtpReply LineMalformed = new(500, "5.5.2", "Lines end with CRLF and hold UTF-8 text") { EndsSession = true };
+    static readonly SmtpReply Greet = new(503, "5.5.1", "Say EHLO first");
+    static readonly SmtpReply NoMail = new(503, "5.5.1", "MAIL first");
+    static readonly SmtpReply NestedMail = new(503, "5.5.1", "A transaction is open already");
+    static readonly SmtpReply NoRecipients = new(503, "5.5.1", "No valid recipients");
+    static readonly SmtpReply TooManyRecipients = new(452, "4.5.3", "Too many recipients, send the rest in another message");
+    static readonly SmtpReply NoArgument = new(501, "5.5.4", "No argument expected");
+    static readonly SmtpReply BadParameter = new(501, "5.5.4", "Wrong parameter value");
+    static readonly SmtpReply UnknownParameter = new(555, "5.5.4", "Unknown parameter");
+    static readonly SmtpReply NeedsSmtpUtf8 = new(553, "5.6.7", "A non-ASCII address needs SMTPUTF8");
+    static readonly SmtpReply GoAhead = new(354, null, "End data with <CR><LF>.<CR><LF>");
+    static readonly SmtpReply TooBig = new(552, "5.3.4", "Message too big");
+    static readonly SmtpReply Bye = new(221, "2.0.0", "Bye") { EndsSession = true };
+    static readonly SmtpReply LineTooLong = new(500, "5.5.2", "Line too long") { EndsSession = true };
+    static readonly SmtpReply LineMalformed = new(500, "5.5.2", "Lines end with CRLF and hold UTF-8 text") { EndsSession = true };
 
-    private TimeSpan productiveAt;   // age of the connection at its last accepted message
-    private int errors;
+    TimeSpan productiveAt;   // age of the connection at its last accepted message
+    int errors;
 
     protected SmtpConnection Connection => connection;
 
@@ -52,7 +52,7 @@ public abstract class SmtpSession(SmtpConnection connection)
     protected virtual IEnumerable<string> Capabilities =>
         ["PIPELINING", $"SIZE {connection.Limits.MaxMessageBytes}", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"];
 
-    private TimeSpan SessionEnd => productiveAt + connection.Limits.SessionTimeout;
+    TimeSpan SessionEnd => productiveAt + connection.Limits.SessionTimeout;
 
     /// <summary>Runs the dialogue to its end. What goes wrong in a door's own code is reported and answered 451.</summary>
     /// <param name="report">Takes an exception of a door's own code.</param>
@@ -72,7 +72,7 @@ public abstract class SmtpSession(SmtpConnection connection)
         await connection.CloseAsync(farewell);
     }
 
-    private async ValueTask<SmtpReply?> ConverseAsync(Action<Exception> report, CancellationToken cancel)
+    async ValueTask<SmtpReply?> ConverseAsync(Action<Exception> report, CancellationToken cancel)
     {
         while (true)
         {
@@ -98,13 +98,13 @@ public abstract class SmtpSession(SmtpConnection connection)
         }
     }
 
-    private TimeSpan IdleUntil()
+    TimeSpan IdleUntil()
     {
         var idle = Helo is null ? connection.Limits.GreetingTimeout : connection.Age + connection.Limits.CommandTimeout;
         return idle < SessionEnd ? idle : SessionEnd;
     }
 
-    private async ValueTask<SmtpReply> AnswerAsync(string line, Action<Exception> report, CancellationToken cancel)
+    async ValueTask<SmtpReply> AnswerAsync(string line, Action<Exception> report, CancellationToken cancel)
     {
         var space = line.IndexOf(' ');
         var verb = (space < 0 ? line : line[..space]).ToUpperInvariant();
@@ -224,7 +224,7 @@ public abstract class SmtpSession(SmtpConnection connection)
         return reply;
     }
 
-    private SmtpReply Refusal(DataDecoder data)
+    SmtpReply Refusal(DataDecoder data)
     {
         // Commands that came along with a message of doubtful line ends may be part of what a stranger wrote: they are not run.
         var isCut = data.IsHopeless || data.Fault is DataFault.BareLineEnd or DataFault.Nul && connection.HasInput;
@@ -265,5 +265,5 @@ public abstract class SmtpSession(SmtpConnection connection)
     /// <param name="cancel">The listener stops and its grace is over.</param>
     protected abstract ValueTask<SmtpReply> ReceiveAsync(SmtpEnvelope envelope, ReadOnlyMemory<byte> message, CancellationToken cancel);
 
-    private static bool IsPostmaster(string mailbox) => mailbox.Length > 0 && !mailbox.Contains('@');
+    static bool IsPostmaster(string mailbox) => mailbox.Length > 0 && !mailbox.Contains('@');
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.Versioning;
 using EmailApi.Data;
+using EmailApi.Data.Embedded;
 using EmailApi.Tests.Support;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -12,11 +13,11 @@ namespace EmailApi.Tests.Data;
 [UnsupportedOSPlatform("windows")]
 public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) : IClassFixture<EmbeddedPostgresTests.MadeOnce>, IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    readonly TemporaryFolder folder = new();
 
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
-    private string DataDirectory => folder["data"];
-    private EmbeddedPostgresOptions Options => new() { StateDirectory = folder["state"] };
+    static CancellationToken Cancel => TestContext.Current.CancellationToken;
+    string DataDirectory => folder["data"];
+    EmbeddedPostgresOptions Options => new() { StateDirectory = folder["state"] };
 
     public void Dispose() => folder.Dispose();
 
@@ -289,7 +290,7 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
     }
 
     /// <summary>As root, what runs a copy of this program as nobody; as an ordinary user nothing is needed.</summary>
-    private string[] AsNobody(out string? program)
+    string[] AsNobody(out string? program)
     {
         program = null;
         if (!Environment.IsPrivilegedProcess) return [];
@@ -300,31 +301,31 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
         return ["setpriv", "--reuid=nobody", "--regid=65534", "--clear-groups", "--"];
     }
 
-    private Task<EmbeddedPostgres> StartAsync() => StartAsync(Options);
+    Task<EmbeddedPostgres> StartAsync() => StartAsync(Options);
 
-    private async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options)
+    async Task<EmbeddedPostgres> StartAsync(EmbeddedPostgresOptions options)
     {
         if (!Directory.Exists(DataDirectory)) await RunAsync("cp", "-a", made.DataDirectory, DataDirectory);
         return await EmbeddedPostgres.StartAsync(DataDirectory, NullLogger.Instance, Cancel, options);
     }
 
     /// <summary>A dead process that its parent has not asked about yet has no command line.</summary>
-    private static bool IsAlive(int process) => File.Exists($"/proc/{process}/cmdline") && File.ReadAllText($"/proc/{process}/cmdline").Length > 0;
+    static bool IsAlive(int process) => File.Exists($"/proc/{process}/cmdline") && File.ReadAllText($"/proc/{process}/cmdline").Length > 0;
 
-    private static void KillServer(EmbeddedPostgres postgres)
+    static void KillServer(EmbeddedPostgres postgres)
     {
         using var server = Process.GetProcessById(postgres.ServerProcessId);
         server.Kill();
     }
 
-    private static async Task RunAsync(params string[] line)
+    static async Task RunAsync(params string[] line)
     {
         using var process = Process.Start(line[0], line[1..]);
         await process.WaitForExitAsync();
         Assert.Equal(0, process.ExitCode);
     }
 
-    private static async Task EventuallyAsync(Func<bool> isSo)
+    static async Task EventuallyAsync(Func<bool> isSo)
     {
         for (var waited = 0; !isSo(); waited += 10)
         {
@@ -333,9 +334,9 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
         }
     }
 
-    private static Task<object?> ScalarAsync(EmbeddedPostgres postgres, string sql) => ScalarAsync(postgres.ConnectionString, sql);
+    static Task<object?> ScalarAsync(EmbeddedPostgres postgres, string sql) => ScalarAsync(postgres.ConnectionString, sql);
 
-    private static async Task<object?> ScalarAsync(string connectionString, string sql)
+    static async Task<object?> ScalarAsync(string connectionString, string sql)
     {
         await using var connection = new NpgsqlConnection(connectionString + ";Pooling=false");
         await connection.OpenAsync(Cancel);
@@ -346,7 +347,7 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
     /// <summary>A data directory with a cluster, for the tests that are not about making one to start from a copy.</summary>
     public sealed class MadeOnce : IAsyncLifetime
     {
-        private readonly TemporaryFolder folder = new();
+        readonly TemporaryFolder folder = new();
 
         public string DataDirectory => folder["data"];
 
@@ -363,7 +364,7 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
         }
     }
 
-    private sealed class ErrorLog : ILogger
+    sealed class ErrorLog : ILogger
     {
         public List<string> Errors { get; } = [];
         public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;

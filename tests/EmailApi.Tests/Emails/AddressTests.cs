@@ -4,7 +4,7 @@ namespace EmailApi.Tests.Emails;
 
 public class AddressTests
 {
-    private const string Label63 = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk";
+    const string Label63 = "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk";
 
     /// <summary>What is given and what is kept; one column when they are the same.</summary>
     public static TheoryData<string, string> Valid { get; } = new()

@@ -19,9 +19,9 @@ public class HeaderInjectionTests
         "a%0d%0aBcc: evil@example.com", "(comment\r\nBcc: evil@example.com)", "Group: evil@example.com;", " \t a  \t b \t ",
     ];
 
-    private static readonly string[] Asked = ["Date", "From", "To", "Subject", "Message-ID", "X-Order", "MIME-Version", "Content-Type"];
+    static readonly string[] Asked = ["Date", "From", "To", "Subject", "Message-ID", "X-Order", "MIME-Version", "Content-Type"];
 
-    private static readonly EmailContent Content = MimeComposerTests.Plain with
+    static readonly EmailContent Content = MimeComposerTests.Plain with
     {
         Html = "<b>hi</b>",
         Headers = [new("X-Order", "4711")],
@@ -80,10 +80,10 @@ public class HeaderInjectionTests
         }
     }
 
-    private static string Shown(string value) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(
+    static string Shown(string value) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(
         string.Concat(value.Select(c => c != '\t' && (char.IsControl(c) || c is '\u2028' or '\u2029') ? ' ' : c)).Trim(' ', '\t')));
 
-    private static MimeMessage AsAsked(EmailContent content)
+    static MimeMessage AsAsked(EmailContent content)
     {
         var bytes = MimeComposerTests.Compose(content);
         var message = MimeComposerTests.Read(bytes);

@@ -17,7 +17,7 @@ public class MimeComposerTests
         Text = "Thank you.\n",
     };
 
-    private static readonly byte[] EveryByte = [.. Enumerable.Range(0, 4096).Select(i => (byte)(i * 7 + i / 256))];
+    static readonly byte[] EveryByte = [.. Enumerable.Range(0, 4096).Select(i => (byte)(i * 7 + i / 256))];
 
     internal static byte[] Compose(EmailContent content, Mailbox? only = null)
     {
@@ -282,7 +282,7 @@ public class MimeComposerTests
         return Encoding.UTF8.GetString(decoded.ToArray());
     }
 
-    private static string Shape(MimeEntity entity) => entity is Multipart multipart
+    static string Shape(MimeEntity entity) => entity is Multipart multipart
         ? $"{entity.ContentType.MimeType}[{string.Join(',', multipart.Select(Shape))}]"
         : entity.ContentType.MimeType;
 }

@@ -8,7 +8,7 @@ namespace EmailApi.Tests.SmtpServer;
 
 public class SmtpDataTests
 {
-    private const string SecondMail = "MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.org>\r\nDATA\r\nforged\r\n.\r\n";
+    const string SecondMail = "MAIL FROM:<evil@example.org>\r\nRCPT TO:<victim@example.org>\r\nDATA\r\nforged\r\n.\r\n";
 
     public static TheoryData<string> FalseEnds =>
     [
@@ -209,6 +209,6 @@ public class SmtpDataTests
         Assert.True(content.AsSpan().SequenceEqual(decoded.ToArray()));
     }
 
-    private static string Stuff(string text) =>
+    static string Stuff(string text) =>
         (text.StartsWith('.') ? "." : "") + text.Replace("\r\n.", "\r\n..", StringComparison.Ordinal);
 }

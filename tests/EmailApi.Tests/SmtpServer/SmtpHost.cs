@@ -7,17 +7,17 @@ using Microsoft.Extensions.Logging;
 
 namespace EmailApi.Tests.SmtpServer;
 
-internal sealed record Received(SmtpEnvelope Envelope, byte[] Message)
+sealed record Received(SmtpEnvelope Envelope, byte[] Message)
 {
     public string Text => Encoding.Latin1.GetString(Message);
 }
 
 /// <summary>A listener on loopback whose door keeps every message in memory.</summary>
-internal sealed class SmtpHost : IAsyncDisposable
+sealed class SmtpHost : IAsyncDisposable
 {
-    private readonly ConcurrentQueue<Received> received = new();
+    readonly ConcurrentQueue<Received> received = new();
 
-    private SmtpHost(SmtpLimits limits) => Listener = new SmtpListener(
+    SmtpHost(SmtpLimits limits) => Listener = new SmtpListener(
         new IPEndPoint(IPAddress.Loopback, 0), limits, connection => new KeepingSession(connection, this), TimeProvider.System, Log)
     {
         HostName = "test.example",
@@ -60,7 +60,7 @@ internal sealed class SmtpHost : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Listener.DisposeAsync();
 
-    private sealed class KeepingSession(SmtpConnection connection, SmtpHost host) : SmtpSession(connection)
+    sealed class KeepingSession(SmtpConnection connection, SmtpHost host) : SmtpSession(connection)
     {
         protected override async ValueTask<SmtpReply> ReceiveAsync(
             SmtpEnvelope envelope, ReadOnlyMemory<byte> message, CancellationToken cancel)
@@ -81,10 +81,10 @@ internal sealed class SmtpHost : IAsyncDisposable
 }
 
 /// <summary>A client that sends exactly the octets it is given.</summary>
-internal sealed class RawSmtp : IDisposable
+sealed class RawSmtp : IDisposable
 {
-    private readonly TcpClient tcp = new() { NoDelay = true };
-    private StreamReader reader = null!;
+    readonly TcpClient tcp = new() { NoDelay = true };
+    StreamReader reader = null!;
 
     public NetworkStream Stream { get; private set; } = null!;
 
@@ -139,7 +139,7 @@ internal sealed class RawSmtp : IDisposable
     public void Dispose() => tcp.Dispose();
 }
 
-internal sealed class LogLines : ILogger
+sealed class LogLines : ILogger
 {
     public ConcurrentQueue<Exception?> Errors { get; } = new();
 

@@ -5,8 +5,8 @@ namespace EmailApi.Tests.SmtpServer;
 
 public class SmtpLimitsTests
 {
-    private static readonly TimeSpan Short = TimeSpan.FromSeconds(1);
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan Short = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
 
     [Fact]
     public async Task A_command_line_may_have_its_limit_and_not_an_octet_more()
@@ -186,7 +186,7 @@ public class SmtpLimitsTests
     }
 
     /// <summary>Sends something every 20 ms until the server hangs up or the time is over.</summary>
-    private static async Task DripAsync(RawSmtp client, string octets, TimeSpan atMost)
+    static async Task DripAsync(RawSmtp client, string octets, TimeSpan atMost)
     {
         var farewell = client.RepliesToEndAsync();
         var watch = Stopwatch.StartNew();
@@ -205,7 +205,7 @@ public class SmtpLimitsTests
         Assert.StartsWith("421 4.4.2", (await farewell)[^1]);
     }
 
-    private static async Task UntilAsync(Func<bool> isSo)
+    static async Task UntilAsync(Func<bool> isSo)
     {
         for (var watch = Stopwatch.StartNew(); !isSo(); await Task.Delay(10))
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), "It never came true.");

@@ -7,7 +7,7 @@ namespace EmailApi.Tests.SmtpServer;
 
 public class SmtpListenerTests
 {
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     [Fact]
     public async Task A_taken_port_is_refused_at_once()
@@ -137,7 +137,7 @@ public class SmtpListenerTests
         TestContext.Current.TestOutputHelper?.WriteLine($"{20 * Mails / watch.Elapsed.TotalSeconds:F0} messages/s");
     }
 
-    private sealed class RefusingSession(SmtpConnection connection) : SmtpSession(connection)
+    sealed class RefusingSession(SmtpConnection connection) : SmtpSession(connection)
     {
         protected override ValueTask<SmtpReply> ReceiveAsync(
             SmtpEnvelope envelope, ReadOnlyMemory<byte> message, CancellationToken cancel) =>

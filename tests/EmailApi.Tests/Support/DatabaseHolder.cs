@@ -6,11 +6,11 @@ using EmailApi.Data;
 namespace EmailApi.Tests.Support;
 
 /// <summary>Another process that holds an embedded database, to be killed or to run as an ordinary user.</summary>
-internal sealed class DatabaseHolder : IDisposable
+sealed class DatabaseHolder : IDisposable
 {
-    private readonly Process process;
+    readonly Process process;
 
-    private DatabaseHolder(Process process) => this.process = process;
+    DatabaseHolder(Process process) => this.process = process;
 
     public int Id => process.Id;
 

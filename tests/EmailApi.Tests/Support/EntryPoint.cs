@@ -1,11 +1,12 @@
 using EmailApi.Data;
+using EmailApi.Data.Embedded;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace EmailApi.Tests.Support;
 
 /// <summary>Runs the tests, as the generated entry point would; or, for tests that kill an app or run it as another user,
 /// is a process that holds an embedded database until a line comes in.</summary>
-internal static class EntryPoint
+static class EntryPoint
 {
     public const string Hold = "--hold-database";
 
@@ -17,7 +18,7 @@ internal static class EntryPoint
         _ => await Xunit.Runner.InProc.SystemConsole.ConsoleRunner.Run(args),
     };
 
-    private static async Task<int> HoldAsync(string dataDirectory, string stateDirectory, bool searchMachine)
+    static async Task<int> HoldAsync(string dataDirectory, string stateDirectory, bool searchMachine)
     {
         var options = new EmbeddedPostgresOptions { StateDirectory = stateDirectory, SearchMachine = searchMachine };
         try

@@ -56,22 +56,22 @@ public sealed record RelayCommand(int ConnectionNumber, string Line, DateTimeOff
 /// </remarks>
 public sealed class FakeRelay : IAsyncDisposable
 {
-    private static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
-    private static readonly Lazy<X509Certificate2> SelfSigned = new(MakeCertificate);
+    static readonly TimeSpan DefaultTimeout = TimeSpan.FromSeconds(10);
+    static readonly Lazy<X509Certificate2> SelfSigned = new(MakeCertificate);
 
-    private readonly Lock gate = new();
-    private readonly Dictionary<string, Script> byRecipient = new(StringComparer.OrdinalIgnoreCase);
-    private readonly List<Script> bySteps = [];
-    private readonly List<RelayedMail> mails = [];
-    private readonly List<RelayConnection> connections = [];
-    private readonly List<RelayCommand> commands = [];
-    private readonly List<Socket> open = [];
-    private readonly List<Task> running = [];
-    private TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private CancellationTokenSource stopping = new();
-    private TcpListener? listener;
+    readonly Lock gate = new();
+    readonly Dictionary<string, Script> byRecipient = new(StringComparer.OrdinalIgnoreCase);
+    readonly List<Script> bySteps = [];
+    readonly List<RelayedMail> mails = [];
+    readonly List<RelayConnection> connections = [];
+    readonly List<RelayCommand> commands = [];
+    readonly List<Socket> open = [];
+    readonly List<Task> running = [];
+    TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    CancellationTokenSource stopping = new();
+    TcpListener? listener;
 
-    private FakeRelay()
+    FakeRelay()
     {
     }
 
@@ -168,7 +168,7 @@ public sealed class FakeRelay : IAsyncDisposable
         listener?.Dispose();
     }
 
-    private void Listen()
+    void Listen()
     {
         listener = new TcpListener(IPAddress.Loopback, Port);
         listener.Start(512);
@@ -178,7 +178,7 @@ public sealed class FakeRelay : IAsyncDisposable
         Locked(() => running.Add(Task.Run(() => AcceptAsync(accepting, cancel))));
     }
 
-    private async Task AcceptAsync(TcpListener accepting, CancellationToken cancel)
+    async Task AcceptAsync(TcpListener accepting, CancellationToken cancel)
     {
         while (!cancel.IsCancellationRequested)
         {
@@ -202,7 +202,7 @@ public sealed class FakeRelay : IAsyncDisposable
         }
     }
 
-    private async Task ServeAsync(FakeRelayDialogue dialogue, Socket socket)
+    async Task ServeAsync(FakeRelayDialogue dialogue, Socket socket)
     {
         try
         {
@@ -241,17 +241,17 @@ public sealed class FakeRelay : IAsyncDisposable
 
     internal static SslServerAuthenticationOptions TlsOptions => new() { ServerCertificate = Certificate };
 
-    private T Locked<T>(Func<T> work)
+    T Locked<T>(Func<T> work)
     {
         lock (gate) return work();
     }
 
-    private void Locked(Action work)
+    void Locked(Action work)
     {
         lock (gate) work();
     }
 
-    private static X509Certificate2 MakeCertificate()
+    static X509Certificate2 MakeCertificate()
     {
         using var key = RSA.Create(2048);
         var request = new CertificateRequest("CN=localhost", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1);
@@ -263,7 +263,7 @@ public sealed class FakeRelay : IAsyncDisposable
         return X509CertificateLoader.LoadPkcs12(made.Export(X509ContentType.Pkcs12), null);   // some TLS stacks need an exportable key
     }
 
-    private sealed class Script(RelayStep step, string answer, int times)
+    sealed class Script(RelayStep step, string answer, int times)
     {
         public RelayStep Step => step;
         public string Answer => answer;

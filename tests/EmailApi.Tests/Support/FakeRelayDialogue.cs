@@ -6,16 +6,16 @@ using System.Text;
 namespace EmailApi.Tests.Support;
 
 /// <summary>One connection of the <see cref="FakeRelay"/>: plain code on purpose, so that it cannot share a mistake with the app.</summary>
-internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int number, CancellationToken cancel)
+sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int number, CancellationToken cancel)
 {
-    private readonly byte[] buffer = new byte[16 * 1024];
-    private Stream stream = new NetworkStream(socket);
-    private int start, end;
-    private bool isTls;
-    private bool isOver;
-    private string? reversePath;
-    private string mailParameters = "";
-    private List<string> recipients = [];
+    readonly byte[] buffer = new byte[16 * 1024];
+    Stream stream = new NetworkStream(socket);
+    int start, end;
+    bool isTls;
+    bool isOver;
+    string? reversePath;
+    string mailParameters = "";
+    List<string> recipients = [];
 
     public async Task RunAsync()
     {
@@ -70,7 +70,7 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         }
     }
 
-    private string Capabilities()
+    string Capabilities()
     {
         List<string> lines = ["fake.example", "ENHANCEDSTATUSCODES"];
         if (relay.Pipelining) lines.Add("PIPELINING");
@@ -82,7 +82,7 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         return string.Join("\r\n", lines.Select((text, i) => $"250{(i == lines.Count - 1 ? ' ' : '-')}{text}"));
     }
 
-    private async Task StartTlsAsync()
+    async Task StartTlsAsync()
     {
         if (!await ReplyAsync(RelayStep.StartTls, "220 2.0.0 Go ahead")) return;
         start = end = 0;   // what came along in clear text must not be taken for encrypted
@@ -92,7 +92,7 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         Forget();
     }
 
-    private async Task AuthAsync(string rest)
+    async Task AuthAsync(string rest)
     {
         var parts = rest.Split(' ', 2);
         string user, password;
@@ -110,15 +110,15 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         await ReplyAsync(RelayStep.Auth, isRight ? "235 2.7.0 Welcome" : "535 5.7.8 Wrong login");
     }
 
-    private async Task<string> AskAsync(string question)
+    async Task<string> AskAsync(string question)
     {
         await SendAsync(question);
         return FromBase64(Encoding.ASCII.GetString(await ReadLineAsync() ?? []).Trim());
     }
 
-    private static string FromBase64(string text) => Encoding.UTF8.GetString(Convert.FromBase64String(text));
+    static string FromBase64(string text) => Encoding.UTF8.GetString(Convert.FromBase64String(text));
 
-    private async Task MailAsync(string rest)
+    async Task MailAsync(string rest)
     {
         if (reversePath is not null)
         {
@@ -130,20 +130,20 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         (reversePath, mailParameters, recipients) = (path, parameters, []);
     }
 
-    private async Task RcptAsync(string rest)
+    async Task RcptAsync(string rest)
     {
         var (path, _) = Path(rest);
         if (reversePath is null) await SendAsync("503 5.5.1 MAIL first");
         else if (await ReplyAsync(RelayStep.Rcpt, "250 2.1.5 Ok", path)) recipients.Add(path);
     }
 
-    private static (string Path, string Parameters) Path(string text)
+    static (string Path, string Parameters) Path(string text)
     {
         var (from, to) = (text.IndexOf('<'), text.LastIndexOf('>'));
         return from < 0 || to < from ? (text, "") : (text[(from + 1)..to], text[(to + 1)..].Trim());
     }
 
-    private async Task DataAsync()
+    async Task DataAsync()
     {
         if (reversePath is null || recipients.Count == 0)
         {
@@ -173,7 +173,7 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
     }
 
     /// <summary>Reads up to CRLF.CRLF and nothing else, takes the stuffed dots out, and changes no other octet.</summary>
-    private async Task<byte[]?> ReadDataAsync()
+    async Task<byte[]?> ReadDataAsync()
     {
         using var data = new MemoryStream();
         var isAfterCrlf = true;
@@ -186,22 +186,22 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         return null;
     }
 
-    private static string? MessageId(byte[] data)
+    static string? MessageId(byte[] data)
     {
         var header = Encoding.UTF8.GetString(data).Split("\r\n\r\n", 2)[0].Replace("\r\n ", " ").Replace("\r\n\t", " ");
         var field = header.Split("\r\n").FirstOrDefault(l => l.StartsWith("Message-ID:", StringComparison.OrdinalIgnoreCase));
         return field?["Message-ID:".Length..].Trim();
     }
 
-    private void Forget() => (reversePath, mailParameters, recipients) = (null, "", []);
+    void Forget() => (reversePath, mailParameters, recipients) = (null, "", []);
 
     /// <returns>True when a positive reply was sent.</returns>
-    private Task<bool> ReplyAsync(RelayStep step, string usual, string? recipient = null) =>
+    Task<bool> ReplyAsync(RelayStep step, string usual, string? recipient = null) =>
         ActAsync(relay.ScriptFor(step, recipient), usual);
 
     /// <summary>A point of the dialogue where nothing is said as a rule.</summary>
     /// <returns>False when the connection ends here.</returns>
-    private async Task<bool> PassAsync(RelayStep step)
+    async Task<bool> PassAsync(RelayStep step)
     {
         var script = relay.ScriptFor(step);
         if (script is null) return true;
@@ -211,7 +211,7 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         return goesOn && isOnlyDelay;
     }
 
-    private async Task<bool> ActAsync(string? script, string usual, Action? beforeOk = null)
+    async Task<bool> ActAsync(string? script, string usual, Action? beforeOk = null)
     {
         var answer = script ?? usual;
         if (answer.StartsWith("delay:", StringComparison.Ordinal))
@@ -244,10 +244,10 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         return isPositive && !isOver;
     }
 
-    private async Task SendAsync(string reply) => await stream.WriteAsync(Encoding.UTF8.GetBytes(reply + "\r\n"), cancel);
+    async Task SendAsync(string reply) => await stream.WriteAsync(Encoding.UTF8.GetBytes(reply + "\r\n"), cancel);
 
     /// <returns>A line with its LF; null at the end of the stream.</returns>
-    private async Task<byte[]?> ReadLineAsync()
+    async Task<byte[]?> ReadLineAsync()
     {
         using var line = new MemoryStream();
         while (true)
@@ -261,7 +261,7 @@ internal sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int numb
         }
     }
 
-    private async Task<bool> FillAsync()
+    async Task<bool> FillAsync()
     {
         start = 0;
         end = await stream.ReadAsync(buffer, cancel);

@@ -8,7 +8,7 @@ namespace EmailApi.Tests.Support;
 
 public class FakeRelayTests
 {
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+    static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task It_records_what_it_takes()
@@ -190,14 +190,14 @@ public class FakeRelayTests
         Assert.Contains("EHLO", late.Message);
     }
 
-    private static async Task<SmtpClient> ConnectAsync(FakeRelay relay)
+    static async Task<SmtpClient> ConnectAsync(FakeRelay relay)
     {
         var client = new SmtpClient();
         await client.ConnectAsync("127.0.0.1", relay.Port, SecureSocketOptions.None, Cancel);
         return client;
     }
 
-    private static MimeMessage Message(params string[] to) => new(
+    static MimeMessage Message(params string[] to) => new(
         [MailboxAddress.Parse("a@example.org")], to.Select(MailboxAddress.Parse), "Hello",
         new TextPart("plain") { Text = ".dot\r\n..dots\r\n" });
 }

@@ -1,6 +1,6 @@
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
-using EmailApi.Data;
+using EmailApi.Data.Embedded;
 using EmailApi.Tests.Support;
 using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
@@ -13,9 +13,9 @@ namespace EmailApi.Tests.Support;
 /// each test class has a database of its own in it.</summary>
 public sealed class TestDatabase : IAsyncDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
-    private static readonly Lazy<Task<(TemporaryFolder Folder, EmbeddedPostgres Postgres)>> Running = new(StartAsync);
-    private static readonly ConcurrentDictionary<string, Lazy<Task<string>>> Templates = new();
+    static readonly TimeSpan Limit = TimeSpan.FromMinutes(1);
+    static readonly Lazy<Task<(TemporaryFolder Folder, EmbeddedPostgres Postgres)>> Running = new(StartAsync);
+    static readonly ConcurrentDictionary<string, Lazy<Task<string>>> Templates = new();
 
     /// <summary>Makes a fresh database.</summary>
     /// <param name="template">Name of the database to clone, as <see cref="TemplateAsync"/> gives it; null: an empty one.</param>
@@ -56,7 +56,7 @@ public sealed class TestDatabase : IAsyncDisposable
         folder.Dispose();
     }
 
-    private static async Task<(TemporaryFolder, EmbeddedPostgres)> StartAsync()
+    static async Task<(TemporaryFolder, EmbeddedPostgres)> StartAsync()
     {
         using var limit = new CancellationTokenSource(Limit);
         var folder = new TemporaryFolder();
@@ -75,10 +75,10 @@ public sealed class TestDatabase : IAsyncDisposable
         return (folder, await EmbeddedPostgres.StartAsync(folder["data"], NullLogger.Instance, limit.Token, options));
     }
 
-    private static async Task<string> ConnectionStringAsync(string database) =>
+    static async Task<string> ConnectionStringAsync(string database) =>
         new NpgsqlConnectionStringBuilder((await Running.Value).Postgres.ConnectionString) { Database = database }.ConnectionString;
 
-    private static async Task RunAsync(string sql, CancellationToken cancel)
+    static async Task RunAsync(string sql, CancellationToken cancel)
     {
         var server = new NpgsqlConnectionStringBuilder(await ConnectionStringAsync("postgres")) { Pooling = false };
         await using var connection = new NpgsqlConnection(server.ConnectionString);

@@ -4,7 +4,7 @@ namespace EmailApi.Tests.Support;
 
 public sealed class TestDatabaseTests
 {
-    private static CancellationToken Cancel => TestContext.Current.CancellationToken;
+    static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
     [Fact]
     public async Task Databases_are_clones_of_a_template_and_share_nothing()
@@ -19,7 +19,7 @@ public sealed class TestDatabaseTests
         foreach (var connectionString in all) await TestDatabase.DropAsync(connectionString, Cancel);
     }
 
-    private static async Task<object?> ScalarAsync(string connectionString, string sql)
+    static async Task<object?> ScalarAsync(string connectionString, string sql)
     {
         await using var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync(Cancel);

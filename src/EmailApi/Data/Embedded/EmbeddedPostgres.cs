@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using Npgsql;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>A PostgreSQL of the app's own, for a first run with nothing set up: started and stopped with the app, loopback
 /// only, <c>fsync</c> on. Should its server die, it is started again on the same port.</summary>
@@ -10,18 +10,18 @@ namespace EmailApi.Data;
 /// (<see cref="Watchdog"/>), and a server that is left all the same is found and stopped by the next start.</remarks>
 public sealed class EmbeddedPostgres : IAsyncDisposable
 {
-    private const string Database = "emailapi";
-    private const int Attempts = 3;   // a free port may be taken between looking and starting
+    const string Database = "emailapi";
+    const int Attempts = 3;   // a free port may be taken between looking and starting
 
-    private readonly string dataDirectory;
-    private readonly EmbeddedPostgresOptions options;
-    private readonly ILogger logger;
-    private readonly List<DirectoryLock> locks = [];
-    private readonly CancellationTokenSource stopping = new();
-    private PostgresCluster? cluster;
-    private Task watching = Task.CompletedTask;
+    readonly string dataDirectory;
+    readonly EmbeddedPostgresOptions options;
+    readonly ILogger logger;
+    readonly List<DirectoryLock> locks = [];
+    readonly CancellationTokenSource stopping = new();
+    PostgresCluster? cluster;
+    Task watching = Task.CompletedTask;
 
-    private EmbeddedPostgres(string dataDirectory, EmbeddedPostgresOptions options, ILogger logger) =>
+    EmbeddedPostgres(string dataDirectory, EmbeddedPostgresOptions options, ILogger logger) =>
         (this.dataDirectory, this.options, this.logger) = (dataDirectory, options, logger);
 
     /// <summary>For Npgsql: host, port, user, password and database, no other option.</summary>
@@ -75,7 +75,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         Unlock();
     }
 
-    private async Task StartAsync(CancellationToken cancel)
+    async Task StartAsync(CancellationToken cancel)
     {
         locks.Add(DirectoryLock.Take(dataDirectory));
         var home = await ClusterHome.FindAsync(dataDirectory, options, cancel);
@@ -95,7 +95,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         logger.LogInformation("PostgreSQL {Major} runs on 127.0.0.1:{Port}, its data in {Cluster}.", binaries.Major, port, home.Cluster);
     }
 
-    private static async Task<int> StartOnFreePortAsync(PostgresCluster cluster, CancellationToken cancel)
+    static async Task<int> StartOnFreePortAsync(PostgresCluster cluster, CancellationToken cancel)
     {
         for (var attempt = 1; ; attempt++)
         {
@@ -109,14 +109,14 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         }
     }
 
-    private static int FreePort()
+    static int FreePort()
     {
         using var listener = new TcpListener(IPAddress.Loopback, 0);
         listener.Start();
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    private async Task CreateDatabaseAsync(CancellationToken cancel)
+    async Task CreateDatabaseAsync(CancellationToken cancel)
     {
         var server = new NpgsqlConnectionStringBuilder(ConnectionString) { Database = "postgres", Pooling = false };
         await using var connection = new NpgsqlConnection(server.ConnectionString);
@@ -130,7 +130,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     }
 
     /// <summary>Looks every second whether the server lives; one that died (kill -9, out of memory) is started again.</summary>
-    private async Task WatchAsync(PostgresCluster cluster, int port, CancellationToken cancel)
+    async Task WatchAsync(PostgresCluster cluster, int port, CancellationToken cancel)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1));
         try
@@ -154,7 +154,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         catch (OperationCanceledException) { }   // the app ends
     }
 
-    private void Unlock()
+    void Unlock()
     {
         locks.ForEach(held => held.Dispose());
         locks.Clear();

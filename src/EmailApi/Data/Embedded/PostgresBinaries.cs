@@ -1,12 +1,12 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>The programs of one PostgreSQL: <c>initdb</c>, <c>pg_ctl</c>, <c>postgres</c>.</summary>
-internal sealed partial record PostgresBinaries(string Folder, int Major)
+sealed partial record PostgresBinaries(string Folder, int Major)
 {
-    private const int OldestMajor = 15;
+    const int OldestMajor = 15;
 
     public string InitDb => Program(Folder, "initdb");
     public string PgCtl => Program(Folder, "pg_ctl");
@@ -39,7 +39,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
             ? new PostgresBinaries(folder, int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture)) : null;
     }
 
-    private static async Task<PostgresBinaries> NamedAsync(string folder, ClusterHome home, CancellationToken cancel)
+    static async Task<PostgresBinaries> NamedAsync(string folder, ClusterHome home, CancellationToken cancel)
     {
         var found = await TryAsync(folder, home.User, cancel) ?? await TryAsync(Path.Combine(folder, "bin"), home.User, cancel)
             ?? throw new StartRefusedException($"EmailApi__Postgres__Binaries names {folder}, where no initdb, pg_ctl and postgres can be run: name the folder that holds them.");
@@ -50,7 +50,7 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
         return found;
     }
 
-    private static IEnumerable<string> OnMachine() =>
+    static IEnumerable<string> OnMachine() =>
     [
         .. Folders("/usr/lib/postgresql", "*", "bin"),          // Debian, Ubuntu
         .. Folders("/usr", "pgsql-*", "bin"),                   // RHEL, from postgresql.org
@@ -61,14 +61,14 @@ internal sealed partial record PostgresBinaries(string Folder, int Major)
     ];
 
     /// <summary>Newest first: the number in the folder's name is the major version.</summary>
-    private static IEnumerable<string> Folders(string parent, string pattern, string bin) =>
+    static IEnumerable<string> Folders(string parent, string pattern, string bin) =>
         Directory.Exists(parent)
             ? Directory.EnumerateDirectories(parent, pattern)
                 .OrderByDescending(folder => int.TryParse(Digits().Match(Path.GetFileName(folder)).ValueSpan, CultureInfo.InvariantCulture, out var number) ? number : 0)
                 .Select(folder => Path.Combine(folder, bin))
             : [];
 
-    private static string Program(string folder, string name) => Path.Combine(folder, OperatingSystem.IsWindows() ? name + ".exe" : name);
+    static string Program(string folder, string name) => Path.Combine(folder, OperatingSystem.IsWindows() ? name + ".exe" : name);
 
     [GeneratedRegex(@"\(PostgreSQL\) (\d+)")]
     private static partial Regex MajorVersion();

@@ -1,12 +1,12 @@
 using System.ComponentModel;
 using System.Diagnostics;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>A run of another program.</summary>
 /// <param name="ExitCode">127 when it could not be started, as a shell says it.</param>
 /// <param name="Output">What it printed, errors last.</param>
-internal sealed record Command(int ExitCode, string Output)
+sealed record Command(int ExitCode, string Output)
 {
     public bool Succeeded => ExitCode == 0;
 
@@ -68,13 +68,13 @@ internal sealed record Command(int ExitCode, string Output)
         return start;
     }
 
-    private static bool IsKept(string name, bool inheritEnvironment) =>
+    static bool IsKept(string name, bool inheritEnvironment) =>
         inheritEnvironment
             ? !name.StartsWith("EmailApi", StringComparison.OrdinalIgnoreCase) && !name.StartsWith("ConnectionStrings", StringComparison.OrdinalIgnoreCase)
             : name.ToUpperInvariant() is "PATH" or "SYSTEMROOT" or "TEMP" or "TMP" or "LD_LIBRARY_PATH" or "DYLD_LIBRARY_PATH";
 
     // A daemon may keep the pipe open after the program has ended: what came until then is enough.
-    private static async Task<string> TextAsync(Task<string> reading)
+    static async Task<string> TextAsync(Task<string> reading)
     {
         try
         {

@@ -1,19 +1,19 @@
 using System.Globalization;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>One cluster and its server: made, started, stopped, and rid of what a killed run has left.</summary>
-internal sealed class PostgresCluster(
+sealed class PostgresCluster(
     ClusterHome home, PostgresBinaries binaries, IReadOnlyDictionary<string, string> serverSettings, ILogger logger)
 {
     public const string Superuser = "emailapi";
 
-    private static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(5);   // replays at most max_wal_size after a crash
-    private static readonly TimeSpan FastStopLimit = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan ImmediateStopLimit = TimeSpan.FromSeconds(10);
-    private static readonly TimeSpan LeftBehindLimit = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan StartLimit = TimeSpan.FromMinutes(5);   // replays at most max_wal_size after a crash
+    static readonly TimeSpan FastStopLimit = TimeSpan.FromSeconds(30);
+    static readonly TimeSpan ImmediateStopLimit = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan LeftBehindLimit = TimeSpan.FromSeconds(10);
 
-    private static readonly Dictionary<string, string> UsualSettings = new()
+    static readonly Dictionary<string, string> UsualSettings = new()
     {
         ["listen_addresses"] = "127.0.0.1",
         ["unix_socket_directories"] = "",
@@ -29,9 +29,9 @@ internal sealed class PostgresCluster(
     };
 
     /// <summary>What the line of its log contains that says why it did not start.</summary>
-    private static readonly string[] Reasons = ["Address already in use", "FATAL:", "PANIC:", "error:"];
+    static readonly string[] Reasons = ["Address already in use", "FATAL:", "PANIC:", "error:"];
 
-    private Watchdog? watchdog;
+    Watchdog? watchdog;
 
     public ClusterHome Home => home;
 
@@ -133,14 +133,14 @@ internal sealed class PostgresCluster(
 
     internal void AbandonForTest() => watchdog?.Dispose();
 
-    private async Task<bool> IsServerAsync(int pid) =>
+    async Task<bool> IsServerAsync(int pid) =>
         OperatingSystem.IsLinux()
             ? NamesCluster(pid) || (await ProcessesAsync()).Contains(pid)
             : (await PgCtlAsync(TimeSpan.FromSeconds(10), CancellationToken.None, "status")).Succeeded;
 
     /// <summary>PostgreSQL's processes in this cluster: each works in the cluster's folder. Asked as the database's user,
     /// since root in a container may not look into another user's processes.</summary>
-    private async Task<List<int>> ProcessesAsync()
+    async Task<List<int>> ProcessesAsync()
     {
         const string script = """
             for p in /proc/[0-9]*; do
@@ -151,11 +151,11 @@ internal sealed class PostgresCluster(
         return [.. found.Output.Split('\n').Select(line => int.TryParse(line, CultureInfo.InvariantCulture, out var pid) ? pid : 0).Where(pid => pid > 0)];
     }
 
-    private Task<Command> PgCtlAsync(TimeSpan limit, CancellationToken cancel, params string[] action) =>
+    Task<Command> PgCtlAsync(TimeSpan limit, CancellationToken cancel, params string[] action) =>
         home.User.RunAsync(limit + TimeSpan.FromSeconds(5), cancel,
             [binaries.PgCtl, "-D", home.Cluster, .. action, .. action is ["status"] ? [] : (string[])["-w", "-t", $"{limit.TotalSeconds:0}"]]);
 
-    private int? PostmasterPid()
+    int? PostmasterPid()
     {
         try
         {
@@ -167,7 +167,7 @@ internal sealed class PostgresCluster(
         }
     }
 
-    private StartRefusedException Failed(string what, string output)
+    StartRefusedException Failed(string what, string output)
     {
         var lines = output.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         logger.LogError("{What}. It said:\n{Lines}", what, string.Join('\n', lines.TakeLast(20)));
@@ -176,7 +176,7 @@ internal sealed class PostgresCluster(
     }
 
     /// <summary>Whether a process was started as <c>…/postgres -D cluster …</c>.</summary>
-    private bool NamesCluster(int pid)
+    bool NamesCluster(int pid)
     {
         try
         {
@@ -189,7 +189,7 @@ internal sealed class PostgresCluster(
         }
     }
 
-    private static bool IsAlive(int pid)
+    static bool IsAlive(int pid)
     {
         try
         {

@@ -2,22 +2,22 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>Where a data directory's cluster lies: the folder <c>postgres</c> within it or, when root's database user cannot
 /// enter that, a folder of its own under the system's state folder. A file in the data directory, <c>postgres.json</c>
 /// (mode 0600), says where and keeps the password, so a data directory that was moved still finds its cluster.</summary>
 /// <remarks>As root the folder stays root's, and only <c>cluster</c> and the log in it are the database user's: what the
 /// database's user does in there can never lead root's file operations elsewhere.</remarks>
-internal sealed class ClusterHome
+sealed class ClusterHome
 {
-    private const string Inside = "postgres";
-    private const string NewPrefix = "new-";
+    const string Inside = "postgres";
+    const string NewPrefix = "new-";
 
-    private readonly string recordPath;
-    private Record record;
+    readonly string recordPath;
+    Record record;
 
-    private ClusterHome(string path, string recordPath, Record record, DatabaseUser user) =>
+    ClusterHome(string path, string recordPath, Record record, DatabaseUser user) =>
         (Path, this.recordPath, this.record, User) = (path, recordPath, record, user);
 
     public string Path { get; }
@@ -89,7 +89,7 @@ internal sealed class ClusterHome
         file.Flush(flushToDisk: true);
     }
 
-    private static async Task<ClusterHome> ChooseAsync(
+    static async Task<ClusterHome> ChooseAsync(
         string dataDirectory, string inside, string recordPath, EmbeddedPostgresOptions options, CancellationToken cancel)
     {
         var user = await DatabaseUser.OfAsync(ClusterOf(inside), cancel);
@@ -107,7 +107,7 @@ internal sealed class ClusterHome
         return new ClusterHome(path, recordPath, record, user);
     }
 
-    private static async Task<bool> IsUsableAsync(string path, DatabaseUser user, CancellationToken cancel)
+    static async Task<bool> IsUsableAsync(string path, DatabaseUser user, CancellationToken cancel)
     {
         var trial = System.IO.Path.Combine(CreateFolder(path), NewPrefix + "trial");
         Directory.CreateDirectory(trial);
@@ -117,20 +117,20 @@ internal sealed class ClusterHome
     }
 
     // A folder of this name belongs to a data directory that was once here and has moved.
-    private static string Unused(string stateDirectory, string realPath)
+    static string Unused(string stateDirectory, string realPath)
     {
         var name = System.IO.Path.Combine(stateDirectory, Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(realPath)))[..32]);
         return Enumerable.Range(1, int.MaxValue).Select(n => n == 1 ? name : $"{name}-{n}").First(path => !Directory.Exists(path));
     }
 
-    private static string RealPath(string path)
+    static string RealPath(string path)
     {
         if (System.IO.Path.GetDirectoryName(path) is not { } parent) return path;
         var here = System.IO.Path.Combine(RealPath(parent), System.IO.Path.GetFileName(path));
         return Directory.ResolveLinkTarget(here, returnFinalTarget: true)?.FullName ?? here;
     }
 
-    private static string CreateFolder(string path)
+    static string CreateFolder(string path)
     {
         if (Directory.Exists(path)) return path;   // how far it is open is its owner's choice
         Directory.CreateDirectory(path);
@@ -138,9 +138,9 @@ internal sealed class ClusterHome
         return path;
     }
 
-    private static string ClusterOf(string home) => System.IO.Path.Combine(home, "cluster");
+    static string ClusterOf(string home) => System.IO.Path.Combine(home, "cluster");
 
-    private static Record? ReadRecord(string path)
+    static Record? ReadRecord(string path)
     {
         try
         {
@@ -152,12 +152,12 @@ internal sealed class ClusterHome
         }
     }
 
-    private static void WriteRecord(string path, Record record)
+    static void WriteRecord(string path, Record record)
     {
         WritePrivate(path + ".new", JsonSerializer.Serialize(record));
         File.Move(path + ".new", path, overwrite: true);
     }
 
     /// <param name="Home"><c>postgres</c>, within the data directory, or a full path.</param>
-    private sealed record Record(string Home, string Password, bool IsCreated);
+    sealed record Record(string Home, string Password, bool IsCreated);
 }

@@ -1,15 +1,15 @@
 using System.Globalization;
 using System.Text;
 
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>Keeps other copies of the app out of a directory. The operating system holds the lock (flock) and drops it with
 /// the process, so a file left by kill -9 is no obstacle; what the file says, the process id, is for people.</summary>
-internal sealed class DirectoryLock : IDisposable
+sealed class DirectoryLock : IDisposable
 {
-    private readonly FileStream file;
+    readonly FileStream file;
 
-    private DirectoryLock(FileStream file) => this.file = file;
+    DirectoryLock(FileStream file) => this.file = file;
 
     /// <summary>Creates the directory when there is none.</summary>
     /// <exception cref="StartRefusedException">Another process holds it, or this user may not write there.</exception>
@@ -28,7 +28,7 @@ internal sealed class DirectoryLock : IDisposable
         file.Dispose();
     }
 
-    private static FileStream Open(string directory)
+    static FileStream Open(string directory)
     {
         var path = Path.Combine(directory, "emailapi.lock");
         try
@@ -49,16 +49,16 @@ internal sealed class DirectoryLock : IDisposable
     }
 
     // On Unix anything but None is a shared lock; on Windows None would keep others from reading the process id.
-    private static FileShare Sharing => OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None;
+    static FileShare Sharing => OperatingSystem.IsWindows() ? FileShare.Read : FileShare.None;
 
     // The database's user must pass through to its own folder when that is another user.
-    private static void CreateDirectory(string directory)
+    static void CreateDirectory(string directory)
     {
         if (OperatingSystem.IsWindows()) Directory.CreateDirectory(directory);
         else Directory.CreateDirectory(directory, ClusterHome.FolderMode);
     }
 
-    private static string Holder(string path)
+    static string Holder(string path)
     {
         try
         {

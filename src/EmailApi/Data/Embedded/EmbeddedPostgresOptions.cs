@@ -1,4 +1,4 @@
-namespace EmailApi.Data;
+namespace EmailApi.Data.Embedded;
 
 /// <summary>What may be said about the embedded PostgreSQL; nothing has to be.</summary>
 public sealed record EmbeddedPostgresOptions
