@@ -213,22 +213,18 @@ namespace EmailApi.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("hash");
 
-                    b.Property<bool>("IsProtected")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_protected");
-
                     b.Property<byte[]>("Bytes")
                         .IsRequired()
                         .HasColumnType("bytea")
                         .HasColumnName("bytes");
 
-                    b.Property<DateTimeOffset>("CreatedAt")
+                    b.Property<DateTimeOffset>("UsedAt")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("timestamp with time zone")
-                        .HasColumnName("created_at")
+                        .HasColumnName("used_at")
                         .HasDefaultValueSql("now()");
 
-                    b.HasKey("ProjectId", "Hash", "IsProtected")
+                    b.HasKey("ProjectId", "Hash")
                         .HasName("pk_blobs");
 
                     b.ToTable("blobs", (string)null);
@@ -244,10 +240,6 @@ namespace EmailApi.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("hash");
 
-                    b.Property<bool>("IsProtected")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_protected");
-
                     b.Property<int>("ProjectId")
                         .HasColumnType("integer")
                         .HasColumnName("project_id");
@@ -255,8 +247,8 @@ namespace EmailApi.Migrations
                     b.HasKey("EmailId", "Hash")
                         .HasName("pk_blob_uses");
 
-                    b.HasIndex("ProjectId", "Hash", "IsProtected")
-                        .HasDatabaseName("ix_blob_uses_project_id_hash_is_protected");
+                    b.HasIndex("ProjectId", "Hash")
+                        .HasDatabaseName("ix_blob_uses_project_id_hash");
 
                     b.ToTable("blob_uses", (string)null);
 
@@ -324,7 +316,6 @@ namespace EmailApi.Migrations
                         .HasColumnName("stream");
 
                     b.Property<string>("Subject")
-                        .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("subject");
 
@@ -490,6 +481,10 @@ namespace EmailApi.Migrations
 
                     b.HasKey("EmailId")
                         .HasName("pk_contents");
+
+                    b.HasIndex("EmailId")
+                        .HasDatabaseName("ix_contents_protected")
+                        .HasFilter("is_protected");
 
                     b.ToTable("contents", (string)null);
 

@@ -94,6 +94,7 @@ public sealed partial class EmailSender(
         {
             Attempt = new(relay.Relay.Name, outcome.Step, startedAt, endedAt, tls),
             IsDoubt = outcome is Outcome.InDoubt,
+            IsSensitive = email.IsProtected,
             Reply = outcome switch
             {
                 Outcome.Replied replied => replied.Reply,

@@ -1,5 +1,6 @@
 using System.Threading.Channels;
 using EmailApi.Data;
+using EmailApi.Emails;
 using EmailApi.Http;
 
 namespace EmailApi.Delivery;
@@ -52,6 +53,7 @@ public sealed partial class OutcomeRecorder(
                 var recorded = await RecordSql.WriteAsync(database.Source, group, clock, CancellationToken.None);
                 metrics.Recorded(group, recorded);
                 foreach (var result in group) queue.Settled(result.Token);
+                await DropSensitiveAsync(group);
                 return;
             }
             catch (Exception error) when (DatabaseTrouble.IsUnavailable(error))
@@ -68,10 +70,24 @@ public sealed partial class OutcomeRecorder(
             catch (Exception error)
             {
                 // Nothing is lost: the lease dies, and the sweeper calls the recipient in doubt.
-                LogGivenUp(logger, error, EmailApi.Emails.EmailId.Format(group[0].EmailId), group[0].N, group[0].Transition.State.Word());
+                LogGivenUp(logger, error, EmailId.Format(group[0].EmailId), group[0].N, group[0].Transition.State.Word());
                 queue.Settled(group[0].Token);
                 return;
             }
+        }
+    }
+
+    async Task DropSensitiveAsync(List<Result> group)
+    {
+        var emails = group.Where(r => r.IsSensitive && !r.Transition.State.IsOpen()).Select(r => r.EmailId).Distinct().ToArray();
+        if (emails.Length == 0) return;
+        try
+        {
+            await RecordSql.DropSensitiveAsync(database.Source, emails, CancellationToken.None);
+        }
+        catch (Exception error) when (DatabaseTrouble.IsUnavailable(error))
+        {
+            // The sweeper does it when the database is back.
         }
     }
 

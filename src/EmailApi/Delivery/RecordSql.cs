@@ -10,7 +10,7 @@ namespace EmailApi.Delivery;
 /// <summary>What must still be true of a recipient's lease when a result is written.</summary>
 public enum LeaseProof
 {
-    /// <summary>The token is the last one: nobody claimed it since.</summary>
+    /// <summary>The token is the last one and its lease not settled yet; a 2yz counts even then, as long as nobody claimed the recipient since.</summary>
     Token,
     /// <summary>The lease ran out and was not renewed since.</summary>
     Dead,
@@ -25,6 +25,8 @@ public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transiti
     public AttemptFacts? Attempt { get; init; }
     public RelayReply? Reply { get; init; }
     public bool IsDoubt { get; init; }
+    /// <summary>The content goes with the last recipient.</summary>
+    public bool IsSensitive { get; init; }
 }
 
 /// <param name="StartedAt">A timestamp of the node's monotonic clock; the database makes a time of it.</param>
@@ -42,7 +44,7 @@ static class RecordSql
                 as u(email_id, n, token, proof, state, wait, reason, is_doubt, code, enhanced, text, relay, step, started_ago, ended_ago, tls, data)
             join queue q on q.email_id = u.email_id and q.n = u.n
             where case u.proof
-                when 'token' then q.lease_token = u.token
+                when 'token' then q.lease_token = u.token and (q.lease_until is not null or u.state = 'sent')
                 when 'dead' then q.lease_token = u.token and q.lease_until < now()
                 else q.lease_until is null and q.expires_at <= now() end
             for update of q
@@ -91,6 +93,23 @@ static class RecordSql
             SqlArray.Of(results.Select(r => r.Attempt?.Tls)), SqlArray.Jsonb(results.Select(Data)),
         });
         return await command.ExecuteNonQueryAsync(cancel);
+    }
+
+    /// <summary>Drops the content of sensitive mail that has no open recipient any more.</summary>
+    /// <param name="emails">Which to look at; null: all.</param>
+    public static async Task DropSensitiveAsync(NpgsqlDataSource database, Guid[]? emails, CancellationToken cancel)
+    {
+        await using var command = database.CreateCommand("""
+            with gone as (
+                delete from contents c where c.is_protected and ($1::uuid[] is null or c.email_id = any($1))
+                    and not exists (select from queue q where q.email_id = c.email_id) returning c.email_id
+            ), unused as (
+                delete from blob_uses u using gone where u.email_id = gone.email_id returning u.project_id, u.hash
+            )
+            delete from blobs b using unused u where b.project_id = u.project_id and b.hash = u.hash
+            """);
+        command.Parameters.Add(new() { Value = (object?)emails ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Uuid });
+        await command.ExecuteNonQueryAsync(cancel);
     }
 
     static string? Data(Result result)

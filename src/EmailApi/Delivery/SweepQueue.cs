@@ -15,6 +15,7 @@ public sealed partial class SweepQueue(
     const int MaxRows = 500;
     const int PoisonClaims = 3;
     const int AdoptEveryRounds = 30;   // it reads the whole queue
+    const int DropEveryRounds = 60;   // for what expired, or ended on two nodes at once
 
     long? reachableSince;
     int rounds;
@@ -44,7 +45,9 @@ public sealed partial class SweepQueue(
         await RecordAsync(await ExpiredAsync(cancel), cancel);
         // While the database was away nobody could renew: the living get one lease to do so.
         if (reachableSince is { } since && clock.GetElapsedTime(since) > DeliveryQueue.Lease) await SettleDeadAsync(cancel);
-        if (rounds++ % AdoptEveryRounds == 0) await AdoptAsync(cancel);
+        if (rounds % AdoptEveryRounds == 0) await AdoptAsync(cancel);
+        if (rounds % DropEveryRounds == 0) await RecordSql.DropSensitiveAsync(database.Source, null, cancel);
+        rounds++;
     }
 
     public async Task SettleDeadAsync(CancellationToken cancel)

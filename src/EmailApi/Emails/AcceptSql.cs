@@ -107,7 +107,7 @@ static class AcceptSql
             {
                 SqlArray.Of(drafts.Select(d => d.Id)), SqlArray.Of(drafts.Select(d => d.Caller.ProjectId)), SqlArray.Of(drafts.Select(d => d.Caller.KeyId)),
                 SqlArray.Of(drafts.Select(d => d.Stream.Name)), SqlArray.Of(drafts.Select(d => d.Content.From.Email)), SqlArray.Of(drafts.Select(d => d.Content.From.Name)),
-                SqlArray.Of(drafts.Select(d => d.Content.Subject)), SqlArray.Of(drafts.Select(d => d.InternetMessageId)), SqlArray.Of(drafts.Select(d => d.Envelope.Word())),
+                SqlArray.Of(drafts.Select(d => d.IsSensitive ? null : d.Content.Subject)), SqlArray.Of(drafts.Select(d => d.InternetMessageId)), SqlArray.Of(drafts.Select(d => d.Envelope.Word())),
                 SqlArray.Of(drafts.Select(d => d.IsSensitive)), SqlArray.Jsonb(drafts.Select(d => d.Tags)), SqlArray.Json(drafts.Select(d => d.Metadata)),
                 SqlArray.Of(drafts.Select(d => d.SendAt)), SqlArray.Of(drafts.Select(d => d.ExpiresAt)), SqlArray.Of(drafts.Select(d => d.Stream.Life)),
             },
@@ -167,24 +167,23 @@ static class AcceptSql
     {
         if (uses.Count == 0) return;
         // Sorted as the primary key is, so that two nodes lock in one order.
-        var blobs = uses.DistinctBy(u => (u.Draft.Caller.ProjectId, u.Blob.Hex, u.Draft.IsSensitive))
-            .OrderBy(u => u.Draft.Caller.ProjectId).ThenBy(u => u.Blob.Hex, StringComparer.Ordinal).ThenBy(u => u.Draft.IsSensitive).ToList();
+        var blobs = uses.DistinctBy(u => (u.Draft.Caller.ProjectId, u.Blob.Hex))
+            .OrderBy(u => u.Draft.Caller.ProjectId).ThenBy(u => u.Blob.Hex, StringComparer.Ordinal).ToList();
         batch.BatchCommands.Add(new("""
-            insert into blobs (project_id, hash, is_protected, bytes) select * from unnest($1, $2, $3, $4) on conflict do nothing
+            insert into blobs as b (project_id, hash, bytes) select * from unnest($1, $2, $3)
+            on conflict (project_id, hash) do update set used_at = now() where b.used_at < now() - interval '10 minutes'
             """)
         {
             Parameters =
             {
-                SqlArray.Of(blobs.Select(b => b.Draft.Caller.ProjectId)), SqlArray.Of(blobs.Select(b => b.Blob.Hash)),
-                SqlArray.Of(blobs.Select(b => b.Draft.IsSensitive)), SqlArray.Of(blobs.Select(b => b.Blob.Bytes)),
+                SqlArray.Of(blobs.Select(b => b.Draft.Caller.ProjectId)), SqlArray.Of(blobs.Select(b => b.Blob.Hash)), SqlArray.Of(blobs.Select(b => b.Blob.Bytes)),
             },
         });
-        batch.BatchCommands.Add(new("insert into blob_uses (email_id, hash, project_id, is_protected) select * from unnest($1, $2, $3, $4)")
+        batch.BatchCommands.Add(new("insert into blob_uses (email_id, hash, project_id) select * from unnest($1, $2, $3)")
         {
             Parameters =
             {
-                SqlArray.Of(uses.Select(u => u.Draft.Id)), SqlArray.Of(uses.Select(u => u.Blob.Hash)),
-                SqlArray.Of(uses.Select(u => u.Draft.Caller.ProjectId)), SqlArray.Of(uses.Select(u => u.Draft.IsSensitive)),
+                SqlArray.Of(uses.Select(u => u.Draft.Id)), SqlArray.Of(uses.Select(u => u.Blob.Hash)), SqlArray.Of(uses.Select(u => u.Draft.Caller.ProjectId)),
             },
         });
     }

@@ -12,7 +12,14 @@ public sealed record ContentDocument(EmailContent Content, string? HtmlBlob, str
 /// <summary>Bytes to be stored once per hash.</summary>
 public sealed record BlobDraft(byte[] Hash, byte[] Bytes)
 {
-    public static BlobDraft Of(byte[] bytes) => new(SHA256.HashData(bytes), bytes);
+    /// <param name="owner">Set for sensitive mail: the hash then tells nobody that two mails carry the same file.</param>
+    public static BlobDraft Of(byte[] bytes, Guid? owner)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        if (owner is { } email) hash.AppendData(email.ToByteArray(bigEndian: true));
+        hash.AppendData(bytes);
+        return new(hash.GetHashAndReset(), bytes);
+    }
 
     public string Hex => Convert.ToHexStringLower(Hash);
 }
@@ -31,10 +38,12 @@ public sealed class ContentCodec(IDataProtectionProvider protection)
 
     readonly IDataProtector protector = protection.CreateProtector("EmailApi.Content");
 
-    public PackedContent Pack(EmailContent content, IReadOnlyList<BlobDraft> attachments, bool isSensitive)
+    /// <param name="owner">The email's id when it is sensitive: its content is then encrypted.</param>
+    public PackedContent Pack(EmailContent content, IReadOnlyList<BlobDraft> attachments, Guid? owner)
     {
-        var html = Large(content.Html);
-        var text = Large(content.Text);
+        var isSensitive = owner is not null;
+        var html = Large(content.Html, owner);
+        var text = Large(content.Text, owner);
         var document = new ContentDocument(
             content with { Html = html is null ? content.Html : null, Text = text is null ? content.Text : null }, html?.Hex, text?.Hex);
         var bytes = Protect(JsonSerializer.SerializeToUtf8Bytes(document, ApiJson.Wire.ContentDocument), isSensitive);
@@ -65,7 +74,7 @@ public sealed class ContentCodec(IDataProtectionProvider protection)
 
     static readonly IReadOnlyDictionary<string, byte[]> Empty = new Dictionary<string, byte[]>();
 
-    static BlobDraft? Large(string? body) => body?.Length > LargeBodyChars ? BlobDraft.Of(Encoding.UTF8.GetBytes(body)) : null;
+    static BlobDraft? Large(string? body, Guid? owner) => body?.Length > LargeBodyChars ? BlobDraft.Of(Encoding.UTF8.GetBytes(body), owner) : null;
 
     byte[] Protect(byte[] bytes, bool isSensitive) => isSensitive ? protector.Protect(bytes) : bytes;
 

@@ -12,7 +12,7 @@ public sealed class ContentReader(IDbContextFactory<EmailDb> databases, ContentC
         {
             await using var db = await databases.CreateDbContextAsync(cancel);
             return await db.Blobs.AsNoTracking()
-                .Where(b => b.ProjectId == projectId && hashes.Contains(b.Hash) && b.IsProtected == isProtected)
+                .Where(b => b.ProjectId == projectId && hashes.Contains(b.Hash))
                 .ToDictionaryAsync(b => Convert.ToHexStringLower(b.Hash), b => b.Bytes, cancel);
         });
 }

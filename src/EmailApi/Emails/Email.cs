@@ -21,7 +21,8 @@ public sealed class Email : IEntityTypeConfiguration<Email>
     public required string Stream { get; init; }
     public required string FromAddress { get; init; }
     public string? FromName { get; init; }
-    public required string Subject { get; init; }
+    /// <summary>Null for a sensitive mail: its subject lies in the content and goes with it.</summary>
+    public string? Subject { get; init; }
     /// <summary>The Message-ID field without angle brackets (RFC 5322 §3.6.4); the same over all attempts.</summary>
     public required string InternetMessageId { get; init; }
     public EnvelopeKind Envelope { get; init; }

@@ -9,7 +9,7 @@ public sealed record Mailbox(string Email, string? Name = null);
 public sealed record HeaderField(string Name, string Value);
 
 /// <summary>A file that goes with an email. Its bytes lie apart, once per content hash within a project.</summary>
-/// <param name="Hash">SHA-256 of the bytes, lower-case hex.</param>
+/// <param name="Hash">Names its <see cref="Blob"/>, lower-case hex.</param>
 /// <param name="ContentId">Set for an inline image that the HTML names as <c>cid:…</c>; null for an ordinary attachment.</param>
 public sealed record AttachmentPart(string FileName, string ContentType, string? ContentId, string Hash, int SizeBytes);
 

@@ -32,7 +32,9 @@ public sealed record EmailDraft
     /// <param name="request">One that passed the validator.</param>
     public static EmailDraft Of(SendEmailRequest request, Caller caller, Stream stream, string lane, ContentCodec codec, DateTimeOffset now)
     {
-        var attachments = (request.Attachments ?? []).Select(a => (Input: a, Blob: BlobDraft.Of(a.Content!.Bytes!))).ToList();
+        var id = Guid.CreateVersion7(now);
+        Guid? owner = request.Sensitive is true ? id : null;
+        var attachments = (request.Attachments ?? []).Select(a => (Input: a, Blob: BlobDraft.Of(a.Content!.Bytes!, owner))).ToList();
         var content = new EmailContent
         {
             From = AddressBook.Read(request.From!),
@@ -48,15 +50,15 @@ public sealed record EmailDraft
         };
         return new()
         {
-            Id = Guid.CreateVersion7(now),
+            Id = id,
             Caller = caller,
             Stream = stream,
             Lane = lane,
             Content = content,
-            Packed = codec.Pack(content, [.. attachments.Select(a => a.Blob)], request.Sensitive ?? false),
+            Packed = codec.Pack(content, [.. attachments.Select(a => a.Blob)], owner),
             Recipients = RecipientDraft.Of(content, AddressBook.Read(request.Bcc)),
             Envelope = request.Envelope is null ? EnvelopeKind.Shared : Words.Parse<EnvelopeKind>(request.Envelope),
-            IsSensitive = request.Sensitive ?? false,
+            IsSensitive = owner is not null,
             Tags = request.Tags is { Count: > 0 } tags ? JsonSerializer.Serialize(tags, ApiJson.Wire.DictionaryStringString) : null,
             Metadata = request.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : null,
             SendAt = Time(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,

@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Projects;
@@ -15,7 +16,7 @@ public static class GetContent
         var (content, blobs) = await ReadAsync(email, db, reader, cancel);
         return new(content.From, content.To, content.Cc, content.ReplyTo, content.Subject, content.Html, content.Text,
             content.Headers.GroupBy(h => h.Name).ToDictionary(h => h.Key, h => h.First().Value),
-            [.. content.Attachments.Select(a => new AttachmentResponse(a.FileName, a.ContentType, a.ContentId, a.SizeBytes, a.Hash, blobs[a.Hash]))]);
+            [.. content.Attachments.Select(a => new AttachmentResponse(a.FileName, a.ContentType, a.ContentId, a.SizeBytes, Convert.ToHexStringLower(SHA256.HashData(blobs[a.Hash])), blobs[a.Hash]))]);
     }
 
     /// <summary>The message as a relay gets it; with separate envelopes, the first recipient's copy.</summary>

@@ -25,7 +25,7 @@ public static class GetEmail
 
         return new(
             EmailId.Format(email.Id), RecipientStates.EmailStatus(recipients.Select(r => r.State)),
-            email.FromName is null ? email.FromAddress : new MimeKit.MailboxAddress(email.FromName, email.FromAddress).ToString(encode: false),
+            email.FromName is { } name ? $"{name} <{email.FromAddress}>" : email.FromAddress,
             email.Subject, email.Stream, Json(email.Tags), Json(email.Metadata), email.CreatedAt, email.SendAt, email.ExpiresAt,
             $"<{email.InternetMessageId}>", [],
             recipients.ConvertAll(r => new RecipientResponse(
@@ -53,9 +53,10 @@ public static class GetEmail
 }
 
 /// <param name="Status">Derived from the recipients, see the docs on states.</param>
+/// <param name="Subject">Null for a sensitive mail; its content has it while there is one.</param>
 /// <param name="MessageId">The Message-ID field; the same over all attempts.</param>
 public sealed record GetEmailResponse(
-    string Id, string Status, string From, string Subject, string Stream, JsonElement Tags, JsonElement Metadata, DateTimeOffset CreatedAt,
+    string Id, string Status, string From, string? Subject, string Stream, JsonElement Tags, JsonElement Metadata, DateTimeOffset CreatedAt,
     DateTimeOffset? SendAt, DateTimeOffset ExpiresAt, string MessageId, IReadOnlyList<Finding> Findings, IReadOnlyList<RecipientResponse> Recipients);
 
 /// <param name="DueAt">When it is tried next; null when final or held.</param>

@@ -19,26 +19,27 @@ public sealed class StoredContent : IEntityTypeConfiguration<StoredContent>
         content.ToTable("contents");
         content.PartitionedBy(c => c.EmailId);
         content.HasKey(c => c.EmailId);
+        content.HasIndex(c => c.EmailId).HasFilter("is_protected").HasDatabaseName("ix_contents_protected");
         content.HasOne<Email>().WithOne().HasForeignKey<StoredContent>(c => c.EmailId).OnDelete(DeleteBehavior.Restrict);
     }
 }
 
-/// <summary>Bytes stored once per content hash within a project: attachments and large bodies.</summary>
+/// <summary>Bytes stored once per content hash within a project: attachments and large bodies. Those of sensitive mail are encrypted and
+/// shared with no other email, so that they can go with it.</summary>
 public sealed class Blob : IEntityTypeConfiguration<Blob>
 {
     public int ProjectId { get; init; }
-    /// <summary>SHA-256 of the plain bytes.</summary>
+    /// <summary>SHA-256 of the plain bytes; for sensitive mail, of the email's id and the plain bytes.</summary>
     public required byte[] Hash { get; init; }
-    /// <summary>Encrypted under the key ring; the same bytes sent openly by another email lie in a row of their own.</summary>
-    public bool IsProtected { get; init; }
     public required byte[] Bytes { get; init; }
-    public DateTimeOffset CreatedAt { get; init; }
+    /// <summary>Moved on by each use: whoever removes unused blobs leaves those used within the hour, so that an accept under way keeps its own.</summary>
+    public DateTimeOffset UsedAt { get; init; }
 
     public void Configure(EntityTypeBuilder<Blob> blob)
     {
         blob.ToTable("blobs");
-        blob.HasKey(b => new { b.ProjectId, b.Hash, b.IsProtected });
-        blob.Property(b => b.CreatedAt).HasDefaultValueSql("now()");
+        blob.HasKey(b => new { b.ProjectId, b.Hash });
+        blob.Property(b => b.UsedAt).HasDefaultValueSql("now()");
     }
 }
 
@@ -48,13 +49,12 @@ public sealed class BlobUse : IEntityTypeConfiguration<BlobUse>
     public Guid EmailId { get; init; }
     public required byte[] Hash { get; init; }
     public int ProjectId { get; init; }
-    public bool IsProtected { get; init; }
 
     public void Configure(EntityTypeBuilder<BlobUse> use)
     {
         use.ToTable("blob_uses");
         use.PartitionedBy(u => u.EmailId);
         use.HasKey(u => new { u.EmailId, u.Hash });
-        use.HasIndex(u => new { u.ProjectId, u.Hash, u.IsProtected });
+        use.HasIndex(u => new { u.ProjectId, u.Hash });
     }
 }

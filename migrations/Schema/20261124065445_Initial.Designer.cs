@@ -12,7 +12,7 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace EmailApi.Migrations
 {
     [DbContext(typeof(EmailDb))]
-    [Migration("20261124064719_Initial")]
+    [Migration("20261124065445_Initial")]
     partial class Initial
     {
         /// <inheritdoc />
@@ -216,22 +216,18 @@ namespace EmailApi.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("hash");
 
-                    b.Property<bool>("IsProtected")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_protected");
-
                     b.Property<byte[]>("Bytes")
                         .IsRequired()
                         .HasColumnType("bytea")
                         .HasColumnName("bytes");
 
-                    b.Property<DateTimeOffset>("CreatedAt")
+                    b.Property<DateTimeOffset>("UsedAt")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("timestamp with time zone")
-                        .HasColumnName("created_at")
+                        .HasColumnName("used_at")
                         .HasDefaultValueSql("now()");
 
-                    b.HasKey("ProjectId", "Hash", "IsProtected")
+                    b.HasKey("ProjectId", "Hash")
                         .HasName("pk_blobs");
 
                     b.ToTable("blobs", (string)null);
@@ -247,10 +243,6 @@ namespace EmailApi.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("hash");
 
-                    b.Property<bool>("IsProtected")
-                        .HasColumnType("boolean")
-                        .HasColumnName("is_protected");
-
                     b.Property<int>("ProjectId")
                         .HasColumnType("integer")
                         .HasColumnName("project_id");
@@ -258,8 +250,8 @@ namespace EmailApi.Migrations
                     b.HasKey("EmailId", "Hash")
                         .HasName("pk_blob_uses");
 
-                    b.HasIndex("ProjectId", "Hash", "IsProtected")
-                        .HasDatabaseName("ix_blob_uses_project_id_hash_is_protected");
+                    b.HasIndex("ProjectId", "Hash")
+                        .HasDatabaseName("ix_blob_uses_project_id_hash");
 
                     b.ToTable("blob_uses", (string)null);
 
@@ -327,7 +319,6 @@ namespace EmailApi.Migrations
                         .HasColumnName("stream");
 
                     b.Property<string>("Subject")
-                        .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("subject");
 
@@ -493,6 +484,10 @@ namespace EmailApi.Migrations
 
                     b.HasKey("EmailId")
                         .HasName("pk_contents");
+
+                    b.HasIndex("EmailId")
+                        .HasDatabaseName("ix_contents_protected")
+                        .HasFilter("is_protected");
 
                     b.ToTable("contents", (string)null);
 

@@ -21,8 +21,7 @@ namespace EmailApi.Migrations
                 {
                     email_id = table.Column<Guid>(type: "uuid", nullable: false),
                     hash = table.Column<byte[]>(type: "bytea", nullable: false),
-                    project_id = table.Column<int>(type: "integer", nullable: false),
-                    is_protected = table.Column<bool>(type: "boolean", nullable: false)
+                    project_id = table.Column<int>(type: "integer", nullable: false)
                 },
                 constraints: table =>
                 {
@@ -35,13 +34,12 @@ namespace EmailApi.Migrations
                 {
                     project_id = table.Column<int>(type: "integer", nullable: false),
                     hash = table.Column<byte[]>(type: "bytea", nullable: false),
-                    is_protected = table.Column<bool>(type: "boolean", nullable: false),
                     bytes = table.Column<byte[]>(type: "bytea", nullable: false),
-                    created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false, defaultValueSql: "now()")
+                    used_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false, defaultValueSql: "now()")
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("pk_blobs", x => new { x.project_id, x.hash, x.is_protected });
+                    table.PrimaryKey("pk_blobs", x => new { x.project_id, x.hash });
                 });
 
             migrationBuilder.CreateTable(
@@ -86,7 +84,7 @@ namespace EmailApi.Migrations
                     stream = table.Column<string>(type: "text", nullable: false),
                     from_address = table.Column<string>(type: "text", nullable: false),
                     from_name = table.Column<string>(type: "text", nullable: true),
-                    subject = table.Column<string>(type: "text", nullable: false),
+                    subject = table.Column<string>(type: "text", nullable: true),
                     internet_message_id = table.Column<string>(type: "text", nullable: false),
                     envelope = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
                     is_sensitive = table.Column<bool>(type: "boolean", nullable: false),
@@ -308,14 +306,20 @@ namespace EmailApi.Migrations
                 column: "project_id");
 
             migrationBuilder.CreateIndex(
-                name: "ix_blob_uses_project_id_hash_is_protected",
+                name: "ix_blob_uses_project_id_hash",
                 table: "blob_uses",
-                columns: new[] { "project_id", "hash", "is_protected" });
+                columns: new[] { "project_id", "hash" });
 
             migrationBuilder.CreateIndex(
                 name: "ix_captured_project_id_id",
                 table: "captured",
                 columns: new[] { "project_id", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_contents_protected",
+                table: "contents",
+                column: "email_id",
+                filter: "is_protected");
 
             migrationBuilder.CreateIndex(
                 name: "ix_emails_project_id_id",
