@@ -48,6 +48,7 @@ public static class Program
         app.MapOperations();
         if (app.Services.GetRequiredService<IOptions<AppOptions>>().Value.Accepts)
         {
+            app.MapProjects();
             app.MapEmails();
             app.MapEvents();
             app.MapCaptured();

@@ -3,7 +3,6 @@ using System.Text;
 using System.Text.Json;
 using EmailApi.Http;
 using FluentValidation;
-using FluentValidation.Results;
 
 namespace EmailApi.Emails;
 
@@ -182,7 +181,7 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
         {
             if (text is null) return null;
             if (Instant.TryParse(text, out var at)) return at;
-            context.Add("invalid_time", "Give a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.", field);
+            context.Add("invalid_time", Instant.Wanted, field);
             return null;
         }
     }
@@ -193,16 +192,14 @@ public static class Instant
 {
     static readonly string[] Formats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mmK"];
 
+    public const string Wanted = "Give a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.";
+
+    public static DateTimeOffset? OrNull(string? text) => text is not null && TryParse(text, out var at) ? at : null;
+
     public static bool TryParse(string text, out DateTimeOffset at)
     {
         at = default;
         var hasOffset = text.Length > 16 && (text[^1] is 'Z' or 'z' || text[^6] is '+' or '-');
         return hasOffset && DateTimeOffset.TryParseExact(text.ToUpperInvariant(), Formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out at);
     }
-}
-
-static class Failures
-{
-    public static void Add<T>(this ValidationContext<T> context, string code, string detail, params object[] at) =>
-        context.AddFailure(new ValidationFailure(JsonPointer.Of(at), detail) { ErrorCode = code });
 }

@@ -20,6 +20,11 @@ public static class Paging
         _ => throw new ProblemException(ProblemKind.BadRequest, $"limit must be from 1 to {MaxLimit}; {asked} is not."),
     };
 
+    /// <summary>A page of rows, one more of which was read than it shows.</summary>
+    /// <param name="key">What the cursor after a row holds.</param>
+    public static Page<TResponse> Page<T, TResponse>(List<T> rows, int take, Func<T, TResponse> show, Func<T, object[]> key) =>
+        new([.. rows.Take(take).Select(show)], rows.Count > take ? Cursor(key(rows[take - 1])) : null);
+
     public static string Cursor(params ReadOnlySpan<object> key) =>
         Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Join('.', key.ToArray().Select(k => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{k}")))));
 
