@@ -46,7 +46,12 @@ public sealed partial class SweepQueue(
         // While the database was away nobody could renew: the living get one lease to do so.
         if (reachableSince is { } since && clock.GetElapsedTime(since) > DeliveryQueue.Lease) await SettleDeadAsync(cancel);
         if (rounds % AdoptEveryRounds == 0) await AdoptAsync(cancel);
-        if (rounds % DropEveryRounds == 0) await RecordSql.DropSensitiveAsync(database.Source, null, cancel);
+        if (rounds % DropEveryRounds == 0)
+        {
+            await using var connection = await database.Source.OpenConnectionAsync(cancel);
+            await RecordSql.DropSensitiveAsync(connection, null, cancel);
+        }
+
         rounds++;
     }
 

@@ -12,8 +12,9 @@ public static class AddressPattern
         if (text?.Contains('@', StringComparison.Ordinal) is true) return Address.TryParse(text, out pattern, out error);
 
         var isBelow = text?.StartsWith(Below, StringComparison.Ordinal) is true;
-        var isDomain = Address.TryParse($"a@{(isBelow ? text![Below.Length..] : text)}", out var address, out _);
-        pattern = isDomain ? (isBelow ? Below : "") + Address.Domain(address) : "";
+        // With a label before it, as *.jp is a pattern though jp is no domain of a mailbox.
+        var isDomain = Address.TryParse(isBelow ? $"a@x.{text![Below.Length..]}" : $"a@{text}", out var address, out _);
+        pattern = !isDomain ? "" : isBelow ? Below + Address.Domain(address)[2..] : Address.Domain(address);
         error = isDomain ? "" : "Give an address (a@shop.example), a domain (shop.example), or all below one (*.shop.example).";
         return isDomain;
     }

@@ -12,6 +12,7 @@ public static class EmailsSetup
     public static void AddEmails(this WebApplicationBuilder builder)
     {
         builder.Services.AddSingleton<IValidator<SendEmailRequest>, SendEmailValidator>();
+        builder.Services.AddSingleton<IValidator<RescheduleRequest>, RescheduleValidator>();
         builder.Services.AddSingleton<ContentCodec>();
         builder.Services.AddSingleton<EmailAcceptor>();
         builder.Services.AddSingleton<AcceptMetrics>();
@@ -32,6 +33,13 @@ public static class EmailsSetup
         emails.MapRead("{id}/content", GetContent.HandleAsync).Describe("getContent", "What a mail says", Scopes.Read, 404, 409);
         emails.MapRead("{id}/raw", GetContent.HandleRawAsync).Describe("getRaw", "The message as a relay gets it", Scopes.Read, 404, 409)
             .Produces(200, contentType: RawMessage.MediaType);
+        emails.MapPatch("{id}", RescheduleEmail.HandleAsync).Describe("rescheduleEmail", "Give a mail another time", Scopes.Send, 400, 404, 409, 413, 415, 422)
+            .Accepts<RescheduleRequest>("application/json");
+        emails.MapDelete("{id}", EraseEmail.HandleAsync).Describe("eraseEmail", "Erase what a mail said and whom it named", Scopes.Manage, 404, 409).Produces(204);
+        emails.MapPost("{id}/cancel", CancelEmail.HandleAsync).Describe("cancelEmail", "End what has not left", Scopes.Send, 404, 409);
+        emails.MapPost("{id}/retry", RetryEmail.HandleAsync).Describe("retryEmail", "Try again at once", Scopes.Send, 404, 409);
+        emails.MapPost("{id}/resolve", ResolveEmail.HandleAsync).Describe("resolveEmail", "Say what became of a mail in doubt", Scopes.Manage, 400, 404, 409, 413, 415, 422)
+            .Accepts<ResolveRequest>("application/json");
         app.MapRead("/v1/ledger", Ledger.HandleAsync).WithTags("Ledger")
             .Describe("getLedger", "The proof that accepted = final + waiting", Scopes.Read, 400);
     }

@@ -40,9 +40,12 @@ public static class GetContent
     static async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> ReadAsync(Email email, EmailDb db, ContentCodec codec, CancellationToken cancel)
     {
         var stored = await db.Contents.AsNoTracking().SingleOrDefaultAsync(c => c.EmailId == email.Id, cancel)
-            ?? throw new ProblemException(ProblemKind.ContentGone, "The content's time is over, or it was sensitive and all recipients are final; the events remain.");
+            ?? throw Gone();
         return await codec.UnpackAsync(stored.Document, stored.IsProtected, hashes => db.BlobsAsync(email.ProjectId, hashes, cancel));
     }
+
+    internal static ProblemException Gone() =>
+        new(ProblemKind.ContentGone, "The content's time is over, or it was sensitive and all recipients are final; the events remain.");
 }
 
 /// <summary>How a stored message is handed out: as a download that no browser interprets.</summary>

@@ -27,6 +27,8 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(Page<CapturedResponse>))]
 [JsonSerializable(typeof(CapturedDetailResponse))]
 [JsonSerializable(typeof(LedgerResponse))]
+[JsonSerializable(typeof(RescheduleRequest))]
+[JsonSerializable(typeof(ResolveRequest))]
 [JsonSerializable(typeof(CreateKeyRequest))]
 [JsonSerializable(typeof(KeyResponse))]
 [JsonSerializable(typeof(Page<KeyResponse>))]
