@@ -90,7 +90,7 @@ public sealed partial class EmailSender(
             return await db.BlobsAsync(email.ProjectId, hashes, CancellationToken.None);
         });
         var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
-        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
         var needsSmtpUtf8 = MimeComposer.NeedsSmtpUtf8(content, only) || recipients.Any(r => Address.NeedsSmtpUtf8(r.Address));
         return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cut.Token);
     }

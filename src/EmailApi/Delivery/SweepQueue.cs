@@ -105,14 +105,20 @@ public sealed partial class SweepQueue(
     /// <summary>Mail whose lane this configuration no longer has waits for nobody: it goes where new mail goes.</summary>
     async Task AdoptAsync(CancellationToken cancel)
     {
-        if (relays.IsMissing) return;
+        if (relays.IsMissing || !runs.Names.Any()) return;
         await using var command = database.Source.CreateCommand($"""
             update queue set lane = $2 where (email_id, n) in (
                 select email_id, n from queue where lane <> all($1) and lease_until is null limit {MaxRows} for update skip locked)
             """);
         command.Parameters.Add(new() { Value = runs.Names.ToArray() });
         command.Parameters.Add(new() { Value = relays.LaneOf() });
-        if (runs.Names.Any() && await command.ExecuteNonQueryAsync(cancel) > 0) signals.WakeAll();
+        int adopted;
+        do
+        {
+            adopted = await command.ExecuteNonQueryAsync(cancel);
+            if (adopted > 0) signals.WakeAll();
+        }
+        while (adopted == MaxRows);   // in steps, so that no claim waits long
     }
 
     static async Task<List<Result>> ReadAsync(NpgsqlCommand command, Func<NpgsqlDataReader, Result> read, CancellationToken cancel)

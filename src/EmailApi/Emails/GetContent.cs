@@ -31,7 +31,7 @@ public static class GetContent
             only = new(first.Address, first.Name);
         }
 
-        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.SendAt ?? email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
         RawMessage.Protect(http.Response);
         return Results.Bytes(MimeComposer.ToBytes(message), RawMessage.MediaType, $"{id}.eml");
     }
