@@ -83,7 +83,7 @@ public sealed class EmailAcceptor(
         }
         catch (JsonException error)
         {
-            return (null, [new(pointer + JsonPointer.Of(error.Path)[1..], "wrong_type", "The value has the wrong type.")]);
+            return (null, [JsonFault.Of(error, pointer)]);
         }
 
         return request is null
