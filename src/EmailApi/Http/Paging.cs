@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 
@@ -29,7 +30,7 @@ public static class Paging
     {
         if (string.IsNullOrEmpty(cursor)) return null;
         Span<byte> bytes = stackalloc byte[128];
-        if (cursor.Length <= 128 && Base64Url.TryDecodeFromChars(cursor, bytes, out var length) && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var key && key.Length == parts)
+        if (cursor.Length <= 128 && Base64Url.DecodeFromChars(cursor, bytes, out _, out var length) is OperationStatus.Done && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var key && key.Length == parts)
             return key;
         throw BadCursor();
     }
