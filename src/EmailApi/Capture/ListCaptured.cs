@@ -22,6 +22,8 @@ public static class ListCaptured
         var take = Paging.Limit(limit);
         var before = Paging.Key(after, 1) is { } key ? Guid.TryParseExact(key[0], "n", out var id) ? id : throw Paging.BadCursor() : (Guid?)null;
 
+        if (Address.TryParse(to, out var address, out _)) to = Address.ToWire(address);   // as the relay was told
+
         var startedAt = clock.GetTimestamp();
         while (true)
         {

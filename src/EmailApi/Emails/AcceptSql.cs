@@ -1,3 +1,4 @@
+using System.Globalization;
 using EmailApi.Data;
 using EmailApi.Http;
 using Npgsql;
@@ -11,8 +12,11 @@ sealed record StoredAnswer(byte[] Fingerprint, byte[] Body);
 static class AcceptSql
 {
     /// <summary>Writes the units in one transaction, those with a used idempotency key excepted.</summary>
-    /// <returns>The excepted ones with the answer that was stored for them; null where it did not become visible within 5 s.</returns>
-    public static async Task<Dictionary<AcceptUnit, StoredAnswer?>> WriteAsync(NpgsqlConnection connection, List<AcceptUnit> units, CancellationToken cancel)
+    /// <param name="keyWait">How long to wait for another transaction that is just writing one of the keys.</param>
+    /// <returns>The excepted ones with the answer that was stored for them; null where it is gone already.</returns>
+    /// <exception cref="PostgresException"><see cref="PostgresErrorCodes.LockNotAvailable"/>: the wait was too long.</exception>
+    public static async Task<Dictionary<AcceptUnit, StoredAnswer?>> WriteAsync(
+        NpgsqlConnection connection, List<AcceptUnit> units, TimeSpan keyWait, CancellationToken cancel)
     {
         var repeats = new Dictionary<AcceptUnit, StoredAnswer?>();
         if (units.All(u => u.Idempotency is null))
@@ -23,7 +27,7 @@ static class AcceptSql
         }
 
         await using var transaction = await connection.BeginTransactionAsync(cancel);
-        var won = await ClaimKeysAsync(connection, transaction, units, cancel);
+        var won = await ClaimKeysAsync(connection, transaction, units, keyWait, cancel);
         var fresh = units.FindAll(u => u.Idempotency is null || won.Contains(u.Drafts[0].Id));
         if (fresh.Count > 0)
         {
@@ -53,16 +57,20 @@ static class AcceptSql
     }
 
     /// <summary>Inserts the keys, in one order on every node (two orders would deadlock). A key that another transaction is just writing
-    /// makes this one wait for its commit: 200 ms when others wait with it, 5 s when alone. An expired key is taken over.</summary>
+    /// makes this one wait for its commit. An expired key is taken over.</summary>
     /// <returns>The first email ids of the units whose keys are theirs.</returns>
-    static async Task<HashSet<Guid>> ClaimKeysAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<AcceptUnit> units, CancellationToken cancel)
+    static async Task<HashSet<Guid>> ClaimKeysAsync(
+        NpgsqlConnection connection, NpgsqlTransaction transaction, List<AcceptUnit> units, TimeSpan keyWait, CancellationToken cancel)
     {
         var keyed = units.Where(u => u.Idempotency is not null)
             .DistinctBy(u => (u.ProjectId, u.Idempotency!.Key))
             .OrderBy(u => u.ProjectId).ThenBy(u => u.Idempotency!.Key, StringComparer.Ordinal)
             .ToList();
         await using var batch = new NpgsqlBatch(connection, transaction);
-        batch.BatchCommands.Add(new(units.Count == 1 ? "select set_config('lock_timeout', '5s', true)" : "select set_config('lock_timeout', '200ms', true)"));
+        batch.BatchCommands.Add(new("select set_config('lock_timeout', $1, true)")
+        {
+            Parameters = { new() { Value = keyWait.TotalMilliseconds.ToString(CultureInfo.InvariantCulture) } },
+        });
         batch.BatchCommands.Add(new("""
             insert into idempotency_keys as k (project_id, key, fingerprint, email_id, response, expires_at)
             select project_id, key, fingerprint, email_id, response, now() + interval '24 hours'

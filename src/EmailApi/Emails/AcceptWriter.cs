@@ -25,6 +25,9 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
     const int MaxGroup = 64;
     const long MaxGroupBytes = 16 << 20;
 
+    /// <summary>How long a repeat waits for the commit of the first: briefly in the loop, where all others wait with it, then beside it.</summary>
+    static readonly TimeSpan KeyWaitInLoop = TimeSpan.FromMilliseconds(200), KeyWaitAlone = TimeSpan.FromSeconds(5);
+
     readonly Channel<AcceptUnit> waiting = Channel.CreateBounded<AcceptUnit>(new BoundedChannelOptions(4096) { SingleReader = true });
 
     /// <returns>Once it is committed with <c>synchronous_commit</c>.</returns>
@@ -76,7 +79,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
     {
         try
         {
-            await TryWriteAsync(group, stopping);
+            await TryWriteAsync(group, KeyWaitInLoop, stopping);
         }
         catch (Exception error) when (group.Count == 1 && group[0].Idempotency is null)
         {
@@ -96,15 +99,15 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
 
     async Task WriteAloneAsync(AcceptUnit unit, CancellationToken stopping)
     {
-        try { await TryWriteAsync([unit], stopping); }
+        try { await TryWriteAsync([unit], KeyWaitAlone, stopping); }
         catch (Exception error) { await SettleFailedAsync(unit, error, stopping); }
     }
 
-    async Task TryWriteAsync(List<AcceptUnit> group, CancellationToken stopping)
+    async Task TryWriteAsync(List<AcceptUnit> group, TimeSpan keyWait, CancellationToken stopping)
     {
         var started = metrics.Start();
         await using var connection = await database.Source.OpenConnectionAsync(stopping);
-        var repeats = await AcceptSql.WriteAsync(connection, group, stopping);
+        var repeats = await AcceptSql.WriteAsync(connection, group, keyWait, stopping);
         metrics.Committed(group.Sum(u => u.Drafts.Count) - repeats.Sum(r => r.Key.Drafts.Count), started);
 
         foreach (var unit in group)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using EmailApi.Http;
 
 namespace EmailApi.Emails;
 
@@ -17,11 +18,14 @@ public sealed record AddressListInput(IReadOnlyList<AddressInput> Items, bool Is
 
 sealed class AddressInputConverter : JsonConverter<AddressInput>
 {
-    public override AddressInput Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
+    public override AddressInput Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) => Read(ref reader, "");
+
+    /// <param name="at">Where the address stands in the value that is read, for <see cref="JsonPartException"/>.</param>
+    public static AddressInput Read(ref Utf8JsonReader reader, string at)
     {
         if (reader.TokenType is JsonTokenType.String) return new(reader.GetString());
         if (reader.TokenType is not JsonTokenType.StartObject)
-            throw new JsonException("An address is a string or an object with email and name.");
+            throw new JsonPartException("An address is a string or an object with email and name.", at);
 
         string? email = null, name = null;
         List<string>? unknown = null;
@@ -29,18 +33,18 @@ sealed class AddressInputConverter : JsonConverter<AddressInput>
         while (reader.Read() && reader.TokenType is JsonTokenType.PropertyName)
         {
             var property = reader.GetString()!;
-            if (!seen.Add(property)) throw new JsonException($"The property {property} stands twice in an address.");
+            if (!seen.Add(property)) throw new JsonPartException("The property stands twice in an address.", $"{at}['{property}']");
             reader.Read();
             switch (property)
             {
                 case "email" when reader.TokenType is JsonTokenType.String: email = reader.GetString(); break;
                 case "name" when reader.TokenType is JsonTokenType.String or JsonTokenType.Null: name = reader.GetString(); break;
-                case "email" or "name": throw new JsonException($"The {property} of an address is a string.");
+                case "email" or "name": throw new JsonPartException($"The {property} of an address is a string.", $"{at}.{property}");
                 default: (unknown ??= []).Add(property); reader.Skip(); break;
             }
         }
 
-        return new(null, email ?? throw new JsonException("An address object needs an email."), name, unknown);
+        return new(null, email, name, unknown);
     }
 
     public override void Write(Utf8JsonWriter writer, AddressInput value, JsonSerializerOptions options)
@@ -59,10 +63,10 @@ sealed class AddressListInputConverter : JsonConverter<AddressListInput>
 
     public override AddressListInput Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
     {
-        if (reader.TokenType is not JsonTokenType.StartArray) return new([One.Read(ref reader, typeof(AddressInput), options)], IsSingle: true);
+        if (reader.TokenType is not JsonTokenType.StartArray) return new([AddressInputConverter.Read(ref reader, "")], IsSingle: true);
 
         var items = new List<AddressInput>();
-        while (reader.Read() && reader.TokenType is not JsonTokenType.EndArray) items.Add(One.Read(ref reader, typeof(AddressInput), options));
+        while (reader.Read() && reader.TokenType is not JsonTokenType.EndArray) items.Add(AddressInputConverter.Read(ref reader, $"[{items.Count}]"));
         return new(items, IsSingle: false);
     }
 

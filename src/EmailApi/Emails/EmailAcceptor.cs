@@ -81,7 +81,7 @@ public sealed class EmailAcceptor(
         }
         catch (JsonException error)
         {
-            return (null, Validation.Invalid([new(pointer + JsonPointer.Of(error.Path)[1..], "wrong_type", "The value has the wrong type.")]));
+            return (null, Validation.Invalid([JsonFault.Of(error, pointer)]));
         }
 
         return request is null

@@ -17,7 +17,17 @@ public static class Instant
     {
         at = default;
         var hasOffset = text.Length > 16 && (text[^1] is 'Z' or 'z' || text[^6] is '+' or '-');
-        return hasOffset && DateTimeOffset.TryParseExact(text.ToUpperInvariant(), Formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out at);
+        return hasOffset && DateTimeOffset.TryParseExact(Shorten(text).ToUpperInvariant(), Formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out at);
+    }
+
+    /// <summary>Any number of digits may follow the second (nanoseconds are common); what is shorter than a tick is dropped.</summary>
+    static string Shorten(string text)
+    {
+        const int fraction = 20, digits = 7;
+        if (text.Length < fraction + digits || text[fraction - 1] != '.') return text;
+        var end = fraction;
+        while (end < text.Length && char.IsAsciiDigit(text[end])) end++;
+        return end - fraction > digits ? text.Remove(fraction + digits, end - fraction - digits) : text;
     }
 }
 

@@ -14,7 +14,7 @@ public static class Ledger
     public static async Task<LedgerResponse> HandleAsync(string? from, string? to, Caller caller, EmailDb db, TimeProvider clock, CancellationToken cancel)
     {
         var until = Time(to, "to") ?? clock.GetUtcNow().AddMinutes(1);
-        var since = Time(from, "from") ?? until.AddDays(-30);
+        var since = Time(from, "from") ?? (until - DateTimeOffset.UnixEpoch > Month ? until - Month : DateTimeOffset.UnixEpoch);
         var (first, last) = (Partitions.FirstId(since), Partitions.FirstId(until));
         var open = Enum.GetValues<RecipientState>().Where(s => s.IsOpen()).Select(s => s.Word()).ToArray();
 
@@ -45,8 +45,11 @@ public static class Ledger
         }
     }
 
+    static readonly TimeSpan Month = TimeSpan.FromDays(30);
+
+    /// <summary>Nothing is older than ids can be: a UUIDv7 counts from 1970.</summary>
     static DateTimeOffset? Time(string? text, string name) => text is null ? null
-        : Instant.TryParse(text, out var at) ? at
+        : Instant.TryParse(text, out var at) ? at > DateTimeOffset.UnixEpoch ? at : DateTimeOffset.UnixEpoch
         : throw new ProblemException(ProblemKind.BadRequest, $"{name} is a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.");
 }
 

@@ -69,7 +69,8 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
     static void Mailbox(AddressInput input, ValidationContext<SendEmailRequest> context, params object[] at)
     {
         Unknown(input.Unknown, context, at);
-        if (AddressBook.TryRead(input, out _, out var error)) return;
+        if (input.IsObject && MailboxParser.NameRefusal(input.Name) is { } refusal) context.Add("invalid", refusal, [.. at, "name"]);
+        if (AddressBook.TryRead(input with { Name = null }, out _, out var error)) return;
         context.Add("invalid_address", error, input.IsObject ? [.. at, "email"] : at);
     }
 

@@ -6,7 +6,10 @@ namespace EmailApi.Http;
 /// <summary>RFC 6901 pointers, written as URI fragments (§6).</summary>
 public static class JsonPointer
 {
-    /// <summary>From a path as the serializer (<c>$.to[1].email</c>, <c>$['a b']</c>) or a validator (<c>To[1].Email</c>) writes it.</summary>
+    /// <summary>Where the serializer, or a converter of ours further in, stopped.</summary>
+    public static string Of(JsonException error) => Of(error.Path + (error as JsonPartException)?.At);
+
+    /// <summary>From a path as the serializer writes it: <c>$.to[1].email</c>, <c>$['a b']</c>. Names stay as they stand in the JSON.</summary>
     public static string Of(string? path)
     {
         var pointer = new StringBuilder("#");
@@ -33,7 +36,7 @@ public static class JsonPointer
             else
             {
                 length = rest.IndexOfAny('.', '[') is var end and >= 0 ? end : rest.Length;
-                Append(pointer, JsonNamingPolicy.SnakeCaseLower.ConvertName(rest[..length].ToString()));
+                Append(pointer, rest[..length].ToString());
             }
 
             rest = rest[length..];
@@ -52,4 +55,11 @@ public static class JsonPointer
 
     static void Append(StringBuilder pointer, string name) =>
         pointer.Append('/').Append(Uri.EscapeDataString(name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
+}
+
+/// <summary>A converter found something wrong inside the value that it reads, where the serializer does not look.</summary>
+/// <param name="at">The path from that value on, e.g. <c>[1].email</c>.</param>
+public sealed class JsonPartException(string message, string at) : JsonException(message)
+{
+    public string At => at;
 }

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using EmailApi.Data;
 using Microsoft.AspNetCore.Diagnostics;
+using Npgsql;
 
 namespace EmailApi.Http;
 
@@ -31,35 +32,31 @@ public static partial class ProblemWriter
     /// <summary>The handler behind every endpoint.</summary>
     public static Task HandleAsync(HttpContext http)
     {
-        var error = http.Features.Get<IExceptionHandlerFeature>()?.Error;
+        var failed = http.Features.Get<IExceptionHandlerFeature>();
+        var error = failed?.Error;
         switch (error)
         {
             case ProblemException problem:
                 if (problem.RetryAfter is { } seconds) http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
                 return WriteAsync(http, problem.Kind, problem.Message, problem.Errors);
             case BadHttpRequestException bad:
-                return WriteAsync(http, ProblemKind.OfStatus(bad.StatusCode), bad.StatusCode == 413 ? TooLargeDetail : Explain(bad));
+                return WriteAsync(http, ProblemKind.OfStatus(bad.StatusCode), bad.StatusCode == 413 ? TooLargeDetail : Explain(bad.Message));
             case OperationCanceledException when http.RequestAborted.IsCancellationRequested:
                 http.Response.StatusCode = 499;
                 return Task.CompletedTask;
+            case PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire }:
+                return WriteAsync(http, ProblemKind.BadRequest, "The character U+0000 stands nowhere in the data, so nothing can be found by it.");
             case not null when DatabaseTrouble.IsUnavailable(error):
                 http.Response.Headers.RetryAfter = "1";
                 return WriteAsync(http, ProblemKind.DatabaseUnavailable, "Nothing was stored unless an earlier answer said so. Try again in a second.");
             default:
                 var logger = http.RequestServices.GetRequiredService<ILoggerFactory>().CreateLogger("EmailApi.Http");
-                LogUnhandled(logger, error, http.Request.Method, http.GetEndpoint()?.DisplayName);
+                LogUnhandled(logger, error, http.Request.Method, failed?.Endpoint?.DisplayName);
                 return WriteAsync(http, ProblemKind.Internal, "The error is in the server's log under this trace_id.");
         }
     }
 
     /// <summary>The framework's sentence; where it names a parameter, without the .NET type.</summary>
-    static string Explain(BadHttpRequestException bad) => Unbindable().Match(bad.Message) is { Success: true } parameter
-        ? $"{parameter.Groups["name"].Value} cannot be {parameter.Groups["value"].Value}."
-        : bad.Message;
-
-    [GeneratedRegex("^Failed to bind parameter \"(?:.* )?(?<name>\\w+)\" from \"(?<value>.*)\"\\.$")]
-    private static partial Regex Unbindable();
-
     /// <summary>For answers that have a status but no body: unknown routes, wrong methods.</summary>
     public static Task HandleStatusAsync(StatusCodeContext context)
     {
@@ -73,6 +70,12 @@ public static partial class ProblemWriter
             _ => null,
         });
     }
+
+    /// <summary>The framework names the .NET type of a parameter that it could not read; those there are, are whole numbers.</summary>
+    static string Explain(string message) => BindingFailure().Replace(message, "$1 is a whole number; $2 is not.");
+
+    [GeneratedRegex("""^Failed to bind parameter "\S+ (\w+)" from "(.*)"\.$""", RegexOptions.Singleline)]
+    internal static partial Regex BindingFailure();
 
     internal const string TooLargeDetail = "A request may have 40 MB, its attachments 25 MB once decoded.";
 

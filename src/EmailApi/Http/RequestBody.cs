@@ -4,6 +4,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Text.Unicode;
 
 namespace EmailApi.Http;
 
@@ -18,15 +19,17 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
         using var bytes = await RequestBytes.ReadAsync(http);
         try
         {
+            // The reader looks only at what it reads; what it passes over would be stored as it came.
+            if (!Utf8.IsValid(bytes.Memory.Span)) throw new ProblemException(ProblemKind.MalformedJson, "The body is not UTF-8.");
             var value = JsonSerializer.Deserialize(bytes.Memory.Span, type)
                 ?? throw new ProblemException(ProblemKind.MalformedJson, "The body is null.");
             return new(value, HashOf(http.Request, bytes.Memory.Span));
         }
         catch (JsonException error)
         {
-            var pointer = JsonPointer.Of(error.Path);
-            throw new ProblemException(ProblemKind.MalformedJson, Explain(error),
-                pointer is "#" ? null : [new(pointer, "wrong_type", Explain(error))], error);
+            var fault = JsonFault.Of(error);
+            var where = error.LineNumber is { } line ? $"{fault.Detail} (line {line + 1}, byte {error.BytePositionInLine + 1})" : fault.Detail;
+            throw new ProblemException(ProblemKind.MalformedJson, where, fault.Pointer is "#" ? null : [fault], error);
         }
     }
 
@@ -37,16 +40,21 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
         hash.AppendData(body);
         return hash.GetHashAndReset();
     }
+}
 
-    static string Explain(JsonException error)
+/// <summary>What the serializer found wrong, in words for the caller.</summary>
+static class JsonFault
+{
+    /// <param name="at">Pointer to what was read.</param>
+    public static FieldError Of(JsonException error, string at = "#") => new(at + JsonPointer.Of(error)[1..], "wrong_type", Explain(error.Message));
+
+    /// <summary>Messages of ours end with a full stop of their own; the serializer's carry a "Path: …" tail and names of .NET types.</summary>
+    static string Explain(string message)
     {
-        // Messages of ours end with a full stop of their own; the serializer's carry a "Path: …" tail with names of .NET types.
-        var message = error.Message;
-        if (message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal)) message = "The value has the wrong type.";
-        if (message.StartsWith("Duplicate property", StringComparison.Ordinal)) message = "A property stands twice.";
+        if (message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal)) return "The value has the wrong type.";
+        if (message.StartsWith("Duplicate property", StringComparison.Ordinal)) return "A property stands twice.";
         var tail = message.IndexOf(" Path: ", StringComparison.Ordinal);
-        if (tail > 0) message = message[..tail];
-        return error.LineNumber is { } line ? $"{message} (line {line + 1}, byte {error.BytePositionInLine + 1})" : message;
+        return tail > 0 ? message[..tail] : message;
     }
 }
 

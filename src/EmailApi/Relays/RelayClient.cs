@@ -3,6 +3,7 @@ using MailKit;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
+using MimeKit.Encodings;
 
 namespace EmailApi.Relays;
 
@@ -10,6 +11,10 @@ namespace EmailApi.Relays;
 sealed class RelayClient : SmtpClient
 {
     readonly Dictionary<MailboxAddress, Outcome> refused = new(ReferenceEqualityComparer.Instance);
+
+    /// <summary>MailKit turns A-labels back into Unicode for every relay that offers SMTPUTF8, also in a transaction that does not ask for
+    /// it (RFC 6531 §3.4), and such a relay refuses them.</summary>
+    static RelayClient() => MailboxAddress.IdnMapping = new KeepALabels();
 
     public RelayClient(IProtocolLogger watch) : base(watch)
     {
@@ -43,4 +48,22 @@ sealed class RelayClient : SmtpClient
     };
 
     bool LocalDomainWasSaid => Capabilities != SmtpCapabilities.None;
+}
+
+/// <summary>Encodes domains as ever, and decodes none.</summary>
+sealed class KeepALabels : IPunycode
+{
+    readonly Punycode idn = new();
+
+    public string Encode(string unicode) => idn.Encode(unicode);
+
+    public string Encode(string unicode, int index) => idn.Encode(unicode, index);
+
+    public string Encode(string unicode, int index, int count) => idn.Encode(unicode, index, count);
+
+    public string Decode(string ascii) => ascii;
+
+    public string Decode(string ascii, int index) => ascii[index..];
+
+    public string Decode(string ascii, int index, int count) => ascii.Substring(index, count);
 }
