@@ -67,14 +67,17 @@ static class RecordSql
             select r.email_id, r.n, c.attempts, r.project_id, r.relay, now() - r.started_ago, now() - r.ended_ago, r.step, r.code, r.enhanced, r.text,
                    r.tls, case when r.is_doubt then 'in_doubt' when r.next = 'expired' then r.state else r.next end
             from result r join changed c on c.email_id = r.email_id and c.n = r.n where r.relay is not null
-        ), doubted as (
-            insert into events (email_id, n, sequence, project_id, type, data)
-            select r.email_id, r.n, c.sequence - 1, r.project_id, 'email.in_doubt', r.data
+        ), facts as (
+            select r.email_id, r.n, c.sequence - 1 as sequence, r.project_id, 'email.in_doubt' as type, r.data
             from result r join changed c on c.email_id = r.email_id and c.n = r.n where r.is_doubt and r.next <> 'in_doubt'
+            union all
+            select r.email_id, r.n, c.sequence, r.project_id, 'email.' || r.next, r.data
+            from result r join changed c on c.email_id = r.email_id and c.n = r.n
+        ), told as (
+            insert into events (email_id, n, sequence, project_id, type, data)
+            select email_id, n, sequence, project_id, type, data from facts order by email_id, n, sequence   -- their ordinals are the feed's order
         )
-        insert into events (email_id, n, sequence, project_id, type, data)
-        select r.email_id, r.n, c.sequence, r.project_id, 'email.' || r.next, r.data
-        from result r join changed c on c.email_id = r.email_id and c.n = r.n
+        select count(*)::int from changed
         """;
 
     /// <returns>How many were recorded; the others were claimed anew meanwhile, and their new claim decides.</returns>
@@ -92,7 +95,7 @@ static class RecordSql
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.EndedAt) : (TimeSpan?)null)),
             SqlArray.Of(results.Select(r => r.Attempt?.Tls)), SqlArray.Jsonb(results.Select(Data)),
         });
-        return await command.ExecuteNonQueryAsync(cancel);
+        return (int)(await command.ExecuteScalarAsync(cancel))!;
     }
 
     /// <summary>Drops the content of sensitive mail that has no open recipient any more.</summary>

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using EmailApi.Delivery;
 using MailKit;
 
 namespace EmailApi.Relays;
@@ -20,6 +21,9 @@ sealed class DialogueWatch : IProtocolLogger
 
     /// <summary>The final dot was handed to the network, answered or not.</summary>
     public bool WasDotSent { get; private set; }
+
+    /// <summary>How far a connection came: the step of its last command, <c>Banner</c> before the first.</summary>
+    public SmtpStep Step { get; private set; } = SmtpStep.Banner;
 
     /// <summary>Called as each phase begins, so that it can have a deadline of its own.</summary>
     public Action<bool>? Waiting { get; set; }
@@ -45,13 +49,18 @@ sealed class DialogueWatch : IProtocolLogger
         }
     }
 
-    public void LogConnect(Uri uri) => Begin();
+    public void LogConnect(Uri uri)
+    {
+        Begin();
+        Step = SmtpStep.Banner;
+    }
 
     public void LogClient(byte[] buffer, int offset, int count)
     {
         var bytes = buffer.AsSpan(offset, count);
         if (!isData)
         {
+            Step = StepOf(bytes) ?? Step;
             // With pipelining DATA is still a command of its own: its 354 must be waited for.
             if (bytes.EndsWith("DATA\r\n"u8)) { isData = true; tail.AsSpan().Clear(); }
             Waiting?.Invoke(false);
@@ -68,6 +77,13 @@ sealed class DialogueWatch : IProtocolLogger
         IsDotUnanswered = WasDotSent = tail.AsSpan().SequenceEqual("\r\n.\r\n"u8);
         Waiting?.Invoke(IsDotUnanswered);
     }
+
+    static SmtpStep? StepOf(ReadOnlySpan<byte> command) =>
+        command.StartsWith("EHLO"u8) || command.StartsWith("HELO"u8) ? SmtpStep.Ehlo
+        : command.StartsWith("STARTTLS"u8) ? SmtpStep.StartTls
+        : command.StartsWith("AUTH"u8) ? SmtpStep.Auth
+        : command.StartsWith("MAIL"u8) ? SmtpStep.Mail
+        : null;
 
     public void LogServer(byte[] buffer, int offset, int count)
     {

@@ -1,7 +1,6 @@
 using EmailApi.Delivery;
 using MailKit;
 using MailKit.Net.Smtp;
-using MailKit.Security;
 using MimeKit;
 using MimeKit.Encodings;
 
@@ -11,6 +10,8 @@ namespace EmailApi.Relays;
 sealed class RelayClient : SmtpClient
 {
     readonly Dictionary<MailboxAddress, Outcome> refused = new(ReferenceEqualityComparer.Instance);
+    bool isPastSender;
+    bool isPastRecipients;   // at least one was accepted
 
     /// <summary>MailKit turns A-labels back into Unicode for every relay that offers SMTPUTF8, also in a transaction that does not ask for
     /// it (RFC 6531 §3.4), and such a relay refuses them.</summary>
@@ -23,31 +24,26 @@ sealed class RelayClient : SmtpClient
         CheckCertificateRevocation = false;
     }
 
-    /// <summary>At least one recipient was accepted.</summary>
-    public bool IsPastRecipients { get; private set; }
+    /// <summary>The step that a transaction stands at, by the replies that have come.</summary>
+    public SmtpStep Step(bool wasDotSent) =>
+        wasDotSent ? SmtpStep.Dot : isPastRecipients ? SmtpStep.Data : isPastSender ? SmtpStep.Rcpt : SmtpStep.Mail;
 
     public void Begin()
     {
         refused.Clear();
-        IsPastRecipients = false;
+        isPastSender = isPastRecipients = false;
     }
 
-    public Outcome? RefusalOf(MailboxAddress recipient) => refused.GetValueOrDefault(recipient);
+    /// <summary>What the relay has against this recipient. With PIPELINING the RCPTs of a refused MAIL are answered as well, by a 503 that says
+    /// nothing of them.</summary>
+    public Outcome? RefusalOf(MailboxAddress recipient) => isPastSender ? refused.GetValueOrDefault(recipient) : null;
 
-    protected override void OnRecipientAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) => IsPastRecipients = true;
+    protected override void OnSenderAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) => isPastSender = true;
+
+    protected override void OnRecipientAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) => isPastRecipients = true;
 
     protected override void OnRecipientNotAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) =>
         refused[mailbox] = new Outcome.Replied(SmtpStep.Rcpt, RelayReply.Of((int)response.StatusCode, response.Response));
-
-    /// <summary>Which step of connecting broke.</summary>
-    public SmtpStep FailedStep(Exception error) => error switch
-    {
-        SslHandshakeException or NotSupportedException => SmtpStep.StartTls,
-        SmtpCommandException or SmtpProtocolException when IsConnected || LocalDomainWasSaid => SmtpStep.Ehlo,
-        _ => SmtpStep.Banner,
-    };
-
-    bool LocalDomainWasSaid => Capabilities != SmtpCapabilities.None;
 }
 
 /// <summary>Encodes domains as ever, and decodes none.</summary>

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using EmailApi.Delivery;
 using EmailApi.Emails;
+using MailKit;
 using MailKit.Net.Smtp;
 using MailKit.Security;
 using MimeKit;
@@ -32,8 +33,11 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
             if (!wasKept && await ConnectAsync(cancel) is { } trouble) return All(recipients, trouble);
 
             if (needsSmtpUtf8 && !client!.Capabilities.HasFlag(SmtpCapabilities.UTF8))
+            {
+                if (wasKept) { Dispose(); continue; }   // what was offered may have changed: only a fresh connection can say no for good
                 return All(recipients, new Outcome.Failed(SmtpStep.Mail, "smtputf8_not_offered",
                     new(550, "5.6.7", $"{relay.Name} does not offer SMTPUTF8, which this address needs.")));
+            }
 
             var outcomes = await TransactAsync(message, needsSmtpUtf8, reversePath, recipients, cancel);
             // A kept connection that the relay closed meanwhile is no failure: once more on a fresh one, as nothing was taken.
@@ -85,7 +89,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
         }
         catch (Exception error)
         {
-            if (step is SmtpStep.Banner) step = client.FailedStep(error);
+            if (step is SmtpStep.Banner) step = error is SslHandshakeException or NotSupportedException ? SmtpStep.StartTls : watch.Step;
             var outcome = watch.LastReply is { Code: >= 400 } reply && error is not OperationCanceledException
                 ? new Outcome.Replied(step, RelayReply.Of(reply.Code, reply.Text))
                 : (Outcome)new Outcome.Lost(step, Explain(error, step));
@@ -113,7 +117,8 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
             var format = FormatOptions.Default.Clone();
             format.International = needsSmtpUtf8;
             var text = await client.SendAsync(format, message, Bare(reversePath), mailboxes, deadline.Token);
-            decided = new Outcome.Replied(SmtpStep.Dot, RelayReply.Of(watch.LastReply?.Code ?? 250, text));
+            // It returns on 250 alone. The bytes seen last may say more than that: a 421 that came along with it judges no mail.
+            decided = new Outcome.Replied(SmtpStep.Dot, RelayReply.Of(250, text));
         }
         catch (SmtpCommandException refused)
         {
@@ -122,16 +127,20 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
                 SmtpErrorCode.SenderNotAccepted => SmtpStep.Mail,
                 SmtpErrorCode.RecipientNotAccepted => SmtpStep.Rcpt,
                 SmtpErrorCode.MessageNotAccepted => watch.WasDotSent ? SmtpStep.Dot : SmtpStep.Data,
-                _ => client.IsPastRecipients ? SmtpStep.Data : SmtpStep.Mail,
+                _ => client.Step(watch.WasDotSent),
             };
             decided = new Outcome.Replied(step, RelayReply.Of((int)refused.StatusCode, refused.Message));
             if ((int)refused.StatusCode == 421) Dispose();
+        }
+        catch (ServiceNotAuthenticatedException refused)
+        {
+            decided = new Outcome.Replied(client.Step(watch.WasDotSent), RelayReply.Of(530, refused.Message));
         }
         catch (Exception error)
         {
             decided = watch.IsDotUnanswered
                 ? new Outcome.InDoubt(Explain(error, SmtpStep.Dot))
-                : new Outcome.Lost(client.IsPastRecipients ? SmtpStep.Data : SmtpStep.Mail, Explain(error, SmtpStep.Data));
+                : new Outcome.Lost(client.Step(wasDotSent: false), Explain(error, SmtpStep.Data));
             Dispose();
         }
         finally

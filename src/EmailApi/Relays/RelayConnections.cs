@@ -86,12 +86,13 @@ sealed class Breaker(TimeProvider clock)
             lock (gate)
             {
                 if (failures < Failures) return null;
-                var pause = TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, failures - Failures)));
-                var left = pause - clock.GetElapsedTime(openedAt);
+                var left = Pause - clock.GetElapsedTime(openedAt);
                 return left > TimeSpan.Zero ? left : TimeSpan.Zero;
             }
         }
     }
+
+    TimeSpan Pause => TimeSpan.FromSeconds(Math.Min(60, Math.Pow(2, failures - Failures)));
 
     public int Limit(int free, int inUse) => Wait switch
     {
@@ -105,11 +106,12 @@ sealed class Breaker(TimeProvider clock)
         {
             // 5yz before MAIL counts as well: a relay that refuses the greeting or the password refuses all mail.
             if (outcome.Step >= SmtpStep.Mail) failures = 0;
-            else
+            else if (failures < Failures || clock.GetElapsedTime(openedAt) >= Pause)
             {
                 failures++;
                 openedAt = clock.GetTimestamp();
             }
+            // Else it is one of those that were under way when the breaker opened: they are no probes, and must not lengthen the pause.
         }
     }
 }

@@ -259,7 +259,7 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
     [Fact]
     public async Task An_ordinary_user_has_the_database_in_the_data_directory()
     {
-        var nobody = AsNobody(out var program);
+        var nobody = OrdinaryUser.Prefix(folder, out var program);
         if (nobody.Length > 0) await RunAsync("chown", "nobody", Directory.CreateDirectory(DataDirectory).FullName);
         using var app = DatabaseHolder.Start(folder, nobody, program, new() { ["EmailApi__MasterKey"] = "a-secret", ["HOME"] = DataDirectory });
         var (server, connectionString) = await app.ReadyAsync();
@@ -279,7 +279,7 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
     [Fact]
     public async Task An_ordinary_user_who_may_not_write_in_the_data_directory_is_refused_with_a_sentence()
     {
-        var nobody = AsNobody(out var program);
+        var nobody = OrdinaryUser.Prefix(folder, out var program);
         Directory.CreateDirectory(DataDirectory);
         if (nobody.Length == 0) File.SetUnixFileMode(DataDirectory, UnixFileMode.UserRead | UnixFileMode.UserExecute);
         using var app = DatabaseHolder.Start(folder, nobody, program, new() { ["HOME"] = folder.Path });
@@ -287,18 +287,6 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
         var refused = await Assert.ThrowsAsync<StartRefusedException>(app.ReadyAsync);
 
         Assert.Contains($"cannot write in the data directory {DataDirectory}", refused.Message);
-    }
-
-    /// <summary>As root, what runs a copy of this program as nobody; as an ordinary user nothing is needed.</summary>
-    string[] AsNobody(out string? program)
-    {
-        program = null;
-        if (!Environment.IsPrivilegedProcess) return [];
-
-        program = folder["program"];
-        Directory.CreateDirectory(program);
-        foreach (var file in Directory.GetFiles(AppContext.BaseDirectory)) File.Copy(file, Path.Combine(program, Path.GetFileName(file)));
-        return ["setpriv", "--reuid=nobody", "--regid=65534", "--clear-groups", "--"];
     }
 
     Task<EmbeddedPostgres> StartAsync() => StartAsync(Options);

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using EmailApi.Data;
 
 namespace EmailApi.Tests.Support;
@@ -20,11 +19,7 @@ sealed class DatabaseHolder : IDisposable
     public static DatabaseHolder Start(
         TemporaryFolder folder, IReadOnlyList<string>? prefix = null, string? program = null, Dictionary<string, string>? environment = null, params string[] more)
     {
-        string[] line = [.. prefix ?? [], Path.Combine(program ?? AppContext.BaseDirectory, "EmailApi.Tests"), EntryPoint.Hold, folder["data"], folder["state"], .. more];
-        var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, WorkingDirectory = "/" };
-        start.Environment["DOTNET_ROOT"] = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", ".."));
-        foreach (var (name, value) in environment ?? []) start.Environment[name] = value;
-        return new DatabaseHolder(Process.Start(start)!);
+        return new DatabaseHolder(Process.Start(EntryPoint.StartInfo("/", [EntryPoint.Hold, folder["data"], folder["state"], .. more], prefix, program, environment))!);
     }
 
     /// <summary>Waits for the database.</summary>

@@ -36,7 +36,7 @@ sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int number, Cance
                     break;
                 case "HELO":
                     Forget();
-                    await SendAsync("250 fake.example");
+                    await ReplyAsync(RelayStep.Ehlo, "250 fake.example");   // who refuses EHLO's sender does not want it by another word
                     break;
                 case "STARTTLS" when relay.StartTls && !isTls:
                     await StartTlsAsync();
