@@ -13,6 +13,7 @@ sealed class BesidePostfix(Options options, CancellationToken cancel)
     const int TextLength = 1800;   // with its header a mail of 2 KB
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
 
+    readonly int mails = options.Mails ?? 20_000;
     readonly Figures figures = new();
     bool isComplete = true;
 
@@ -32,12 +33,12 @@ sealed class BesidePostfix(Options options, CancellationToken cancel)
             folder, postgres.ConnectionString, EmailApiServer.RelaySettings(sink.Port, options.Connections), cancel);
         await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
 
-        await MeasureAppAsync("EmailApi, just started", app, sink, database, Math.Max(1, options.Mails / 4));
+        await MeasureAppAsync("EmailApi, just started", app, sink, database, Math.Max(1, mails / 4));
         for (var repetition = 1; repetition <= options.Repetitions; repetition++)
         {
             await MeasurePostfixAsync("Postfix", usual, sink, folder);
             await MeasurePostfixAsync("Postfix, 20 connections", tuned, sink, folder);
-            await MeasureAppAsync("EmailApi", app, sink, database, options.Mails);
+            await MeasureAppAsync("EmailApi", app, sink, database, mails);
             foreach (var what in new[] { "accepted", "relayed" })
             {
                 var best = Math.Max(figures.Last($"Postfix: {what}"), figures.Last($"Postfix, 20 connections: {what}"));
@@ -66,30 +67,30 @@ sealed class BesidePostfix(Options options, CancellationToken cancel)
 
     async Task MeasurePostfixAsync(string name, PostfixServer postfix, SmtpSink sink, WorkFolder folder)
     {
-        var mails = options.PostfixMails;
+        var share = Math.Max(100, mails / 8);
         var (before, start) = (sink.Count, Stopwatch.GetTimestamp());
         // 20 sessions, kept open (-d), as EmailApi's clients keep theirs.
         await ChildProcess.RunAsync(folder["smtp-source.log"],
-            [Machine.Find("smtp-source", "postfix"), "-d", "-s", "20", "-l", "2048", "-m", mails.ToString(CultureInfo.InvariantCulture),
+            [Machine.Find("smtp-source", "postfix"), "-d", "-s", "20", "-l", "2048", "-m", share.ToString(CultureInfo.InvariantCulture),
              "-f", "orders@shop.example", "-t", "customer@example.com", $"127.0.0.1:{postfix.Port}"],
             TimeSpan.FromMinutes(5), cancel);
-        figures.Add($"{name}: accepted", "mails/s", mails / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        await ArriveAsync(name, sink, before + mails);
-        figures.Add($"{name}: relayed", "mails/s", mails / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        figures.Add($"{name}: accepted", "mails/s", share / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        await ArriveAsync(name, sink, before + share);
+        figures.Add($"{name}: relayed", "mails/s", share / Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
-    async Task MeasureAppAsync(string name, EmailApiServer app, SmtpSink sink, NpgsqlDataSource database, int mails)
+    async Task MeasureAppAsync(string name, EmailApiServer app, SmtpSink sink, NpgsqlDataSource database, int count)
     {
         var load = new Load(app.Port, TextLength);
         var (before, sentBefore) = (sink.Count, await SentAsync(database));
         var (appCpu, allCpu, start) = (app.Process.CpuTime, Machine.BusyTime(), Stopwatch.GetTimestamp());
-        await load.PostAsync(mails, options.Clients, cancel);
-        figures.Add($"{name}: accepted", "mails/s", mails / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        await ArriveAsync(name, sink, before + mails);
-        figures.Add($"{name}: relayed", "mails/s", mails / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        figures.Add($"{name}: CPU of the app", "µs/mail", (app.Process.CpuTime - appCpu).TotalMicroseconds / mails);
-        figures.Add($"{name}: CPU of the machine", "µs/mail", (Machine.BusyTime() - allCpu).TotalMicroseconds / mails);
-        await RecordedAsync(name, database, sentBefore + mails);
+        await load.PostAsync(count, options.Clients, cancel);
+        figures.Add($"{name}: accepted", "mails/s", count / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        await ArriveAsync(name, sink, before + count);
+        figures.Add($"{name}: relayed", "mails/s", count / Stopwatch.GetElapsedTime(start).TotalSeconds);
+        figures.Add($"{name}: CPU of the app", "µs/mail", (app.Process.CpuTime - appCpu).TotalMicroseconds / count);
+        figures.Add($"{name}: CPU of the machine", "µs/mail", (Machine.BusyTime() - allCpu).TotalMicroseconds / count);
+        await RecordedAsync(name, database, sentBefore + count);
     }
 
     async Task ArriveAsync(string name, SmtpSink sink, long count)

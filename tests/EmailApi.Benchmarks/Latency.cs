@@ -13,8 +13,9 @@ sealed class Latency(Options options, CancellationToken cancel)
     static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     /// <returns>The exit code: 1 when a mail did not arrive in time.</returns>
-    public async Task<int> RunAsync(int mails)
+    public async Task<int> RunAsync()
     {
+        var mails = options.Mails ?? 300;
         using var folder = new WorkFolder(options.Folder);
         await using var sink = new TimedSink();
         await using var postgres = await EmbeddedPostgres.StartAsync(folder.NewFolder("postgres"), NullLogger.Instance, cancel);

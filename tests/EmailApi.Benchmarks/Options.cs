@@ -4,14 +4,12 @@ using EmailApi.Benchmarks.Servers;
 namespace EmailApi.Benchmarks;
 
 /// <summary>How much is measured.</summary>
-/// <param name="Mails">Mails for EmailApi in a repetition; Postfix gets an eighth, as it takes about as long for those.</param>
+/// <param name="Mails">Mails in a repetition; Postfix gets an eighth, as it takes about as long for those.</param>
 /// <param name="Clients">POSTs at once.</param>
 /// <param name="Connections">To the relay, at most.</param>
 /// <param name="Folder">Where all the data goes: queue, database, logs.</param>
-sealed record Options(int Mails = 20_000, int Repetitions = 3, int Clients = 32, int Connections = 20, string? Folder = null)
+sealed record Options(int? Mails = null, int Repetitions = 3, int Clients = 32, int Connections = 20, string? Folder = null)
 {
-    public int PostfixMails => Math.Max(100, Mails / 8);
-
     public static Options Parse(ReadOnlySpan<string> args)
     {
         var options = new Options();

@@ -15,7 +15,7 @@ try
     return args switch
     {
         ["postfix", ..] => await new BesidePostfix(options, stop.Token).RunAsync(),
-        ["latency", ..] => await new Latency(options, stop.Token).RunAsync(mails: 300),
+        ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
         _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix) or latency (one mail at a time)."),
     };
 }
