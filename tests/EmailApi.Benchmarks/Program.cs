@@ -1,1 +1,37 @@
-System.Console.WriteLine();
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+using EmailApi.Benchmarks;
+using EmailApi.Benchmarks.Servers;
+
+[assembly: SupportedOSPlatform("linux")]
+
+// Ends what it has started on Ctrl-C and SIGTERM too: each is disposed on the way out.
+using var stop = new CancellationTokenSource();
+using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+try
+{
+    var options = Options.Parse(args.AsSpan(Math.Min(1, args.Length)));
+    return args switch
+    {
+        ["postfix", ..] => await new BesidePostfix(options, stop.Token).RunAsync(),
+        ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
+        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix) or latency (one mail at a time)."),
+    };
+}
+catch (CannotRunException trouble)
+{
+    Console.Error.WriteLine(trouble.Message);
+    return 2;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    Console.Error.WriteLine("Stopped.");
+    return 130;
+}
+
+void Stop(PosixSignalContext signal)
+{
+    signal.Cancel = true;
+    stop.Cancel();
+}

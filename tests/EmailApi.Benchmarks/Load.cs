@@ -1,0 +1,90 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json;
+using EmailApi.Benchmarks.Servers;
+
+namespace EmailApi.Benchmarks;
+
+/// <summary>POSTs mails over kept connections. Bare sockets and ready-made bytes: the client shares the machine with what it measures.</summary>
+sealed class Load
+{
+    const string NumberMark = "0000000000";
+
+    readonly int port;
+    readonly byte[] request;
+    readonly int[] numberAt;
+
+    /// <param name="textLength">Characters of the body.</param>
+    public Load(int port, int textLength)
+    {
+        this.port = port;
+        var line = "The quick brown fox jumps over the lazy dog, again and again.\n";
+        var text = string.Concat(Enumerable.Repeat(line, textLength / line.Length + 1))[..textLength];
+        var body = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object>
+        {
+            ["from"] = "Shop <orders@shop.example>",
+            ["to"] = $"customer-{NumberMark}@example.com",
+            ["subject"] = $"Order {NumberMark}",
+            ["text"] = text,
+        });
+        var head = Encoding.ASCII.GetBytes($"POST /v1/emails HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {EmailApiServer.Key}\r\n"
+            + $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n");
+        request = [.. head, .. body];
+        var first = request.AsSpan().IndexOf(Encoding.ASCII.GetBytes(NumberMark));
+        numberAt = [first, request.AsSpan().LastIndexOf(Encoding.ASCII.GetBytes(NumberMark))];
+    }
+
+    /// <summary>Sends so many mails with so many clients at once.</summary>
+    /// <exception cref="CannotRunException">An answer was not 202.</exception>
+    public async Task PostAsync(int mails, int clients, CancellationToken cancel)
+    {
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        stop.CancelAfter(TimeSpan.FromMinutes(5));
+        var next = 0;
+        await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
+        {
+            using var client = new Client(this);
+            await client.ConnectAsync(stop.Token);
+            while (Interlocked.Increment(ref next) is var number && number <= mails) await client.PostAsync(number, stop.Token);
+        }, stop.Token)));
+    }
+
+    /// <summary>One connection.</summary>
+    public sealed class Client(Load load) : IDisposable
+    {
+        readonly Socket socket = new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+        readonly byte[] request = [.. load.request];
+        readonly byte[] answer = new byte[16 * 1024];
+
+        public ValueTask ConnectAsync(CancellationToken cancel) => socket.ConnectAsync(new IPEndPoint(IPAddress.Loopback, load.port), cancel);
+
+        public async Task PostAsync(int number, CancellationToken cancel)
+        {
+            foreach (var at in load.numberAt) number.TryFormat(request.AsSpan(at, NumberMark.Length), out _, "D10", CultureInfo.InvariantCulture);
+            await socket.SendAsync(request, cancel);
+            var length = 0;
+            do
+            {
+                var read = await socket.ReceiveAsync(answer.AsMemory(length), cancel);
+                if (read == 0) throw new CannotRunException("EmailApi closed the connection.");
+                length += read;
+            } while (!IsWhole(answer.AsSpan(0, length)));
+
+            if (!answer.AsSpan(0, length).StartsWith("HTTP/1.1 202"u8)) throw new CannotRunException($"EmailApi answered: {Encoding.UTF8.GetString(answer, 0, length)}");
+        }
+
+        public void Dispose() => socket.Dispose();
+
+        static bool IsWhole(ReadOnlySpan<byte> answer)
+        {
+            var head = answer.IndexOf("\r\n\r\n"u8);
+            if (head < 0) return false;
+            var field = answer[..head].IndexOf("Content-Length: "u8);
+            if (field < 0) return answer.EndsWith("0\r\n\r\n"u8);   // chunked
+            var digits = answer[(field + 16)..];
+            return answer.Length >= head + 4 + int.Parse(digits[..digits.IndexOf((byte)'\r')], CultureInfo.InvariantCulture);
+        }
+    }
+}
