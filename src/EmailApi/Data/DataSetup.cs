@@ -2,7 +2,6 @@ using EmailApi.Data.Embedded;
 using EmailApi.Http;
 using Hangfire;
 using Hangfire.PostgreSql;
-using Hangfire.PostgreSql.Factories;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.EntityFrameworkCore;
@@ -38,7 +37,7 @@ public static class DataSetup
         builder.Services.AddDataProtection().SetApplicationName("EmailApi").PersistKeysToDbContext<EmailDb>();
         builder.Services.AddOptions<KeyManagementOptions>().Configure<MasterKey>((o, master) => o.XmlEncryptor = new MasterKeyEncryptor(master));
 
-        builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections).ConnectionString);
+        builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections));
     }
 
     /// <summary>The database comes up before anything else and goes down after everything else.</summary>
@@ -83,7 +82,7 @@ public static class DataSetup
     /// <param name="name">What metrics call the pool; else it would be the connection string.</param>
     static NpgsqlDataSource Source(string name, NpgsqlConnectionStringBuilder settings) => new NpgsqlDataSourceBuilder(settings.ConnectionString) { Name = name }.Build();
 
-    static void AddHangfire(this WebApplicationBuilder builder, string connectionString)
+    static void AddHangfire(this WebApplicationBuilder builder, NpgsqlConnectionStringBuilder settings)
     {
         builder.Services.AddSingleton<JobStorage>(_ =>
         {
@@ -97,10 +96,16 @@ public static class DataSetup
                 QueuePollInterval = TimeSpan.FromSeconds(1),
                 EnableLongPolling = false,   // would hold a connection for each worker
             };
-            return new PostgreSqlStorage(new NpgsqlConnectionFactory(connectionString, options), options);
+            return new PostgreSqlStorage(new HangfireConnectionFactory(Source("hangfire", settings)), options);
         });
         builder.Services.AddSingleton<IBackgroundJobClient>(services => new BackgroundJobClient(services.GetRequiredService<JobStorage>()));
         builder.Services.AddSingleton<IRecurringJobManager>(services => new RecurringJobManager(services.GetRequiredService<JobStorage>()));
         builder.Services.AddHangfire(c => c.UseSimpleAssemblyNameTypeSerializer().UseRecommendedSerializerSettings());
     }
+}
+
+/// <summary>Gives Hangfire connections of a named pool.</summary>
+sealed class HangfireConnectionFactory(NpgsqlDataSource source) : IConnectionFactory
+{
+    public NpgsqlConnection GetOrCreateConnection() => source.CreateConnection();
 }

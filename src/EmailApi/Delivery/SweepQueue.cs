@@ -91,7 +91,7 @@ public sealed partial class SweepQueue(
         {
             var transition = row.GetInt16(3) >= PoisonClaims
                 ? new Transition(RecipientState.Failed, Reason: "poison")
-                : Transition.Of(new Outcome.InDoubt(""), 1, row.GetInt16(4), Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
+                : Transition.Of(new Outcome.InDoubt(""), 1, doubts: 0, Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
             var now = clock.GetTimestamp();
             return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
             {

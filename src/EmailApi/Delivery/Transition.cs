@@ -29,7 +29,7 @@ public sealed record Transition(RecipientState State, TimeSpan? Wait = null, str
         _ => new(RecipientState.Held, Reason: "in_doubt"),
     };
 
-    /// <summary>A 5yz before MAIL is the relay's trouble and not the mail's; 521 and 421 close the door, they judge no mail; a 552 to RCPT
+    /// <summary>A 5yz before MAIL is the relay's trouble and not the mail's; a 552 to RCPT
     /// means what 452 means (RFC 5321 §4.5.3.1.10).</summary>
     static bool IsVerdict(SmtpStep step, RelayReply reply) => step >= SmtpStep.Mail && !(step is SmtpStep.Rcpt && reply.Code == 552);
 }

@@ -62,6 +62,10 @@ public static class HttpSetup
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
         builder.Logging.AddFilter("EmailApi.Projects.ApiKeyAuthentication", LogLevel.Warning);
         builder.Logging.AddFilter("Hangfire", LogLevel.Warning);
+        // A start that fails ends with one sentence of ours; afterwards the host's words count.
+        var isStarted = false;
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => isStarted);
+        builder.Services.AddHostedService(services => new StartedSign(services.GetRequiredService<IHostApplicationLifetime>(), () => isStarted = true));
     }
 
     static void TrustProxies(ForwardedHeadersOptions options, IOptions<AppOptions> app)
@@ -71,6 +75,17 @@ public static class HttpSetup
         foreach (var proxy in app.Value.TrustedProxies) options.KnownProxies.Add(IPAddress.Parse(proxy));
         options.ForwardedHeaders = app.Value.TrustedProxies.Count > 0 ? ForwardedHeaders.All : ForwardedHeaders.None;
     }
+}
+
+sealed class StartedSign(IHostApplicationLifetime lifetime, Action started) : IHostedService
+{
+    public Task StartAsync(CancellationToken cancellationToken)
+    {
+        lifetime.ApplicationStarted.Register(started);
+        return Task.CompletedTask;
+    }
+
+    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }
 
 /// <summary>Any secret setting can be given as the name of a file, by the same name with <c>File</c> at its end.</summary>

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using EmailApi.Data;
 using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.Extensions.Options;
 using Npgsql;
 
 namespace EmailApi.Http;
@@ -64,6 +65,7 @@ public static partial class ProblemWriter
         var kind = ProblemKind.OfStatus(http.Response.StatusCode);
         return WriteAsync(http, kind, kind.Status switch
         {
+            404 when !http.RequestServices.GetRequiredService<IOptions<AppOptions>>().Value.Accepts => "A worker node answers /livez, /readyz and /metrics only.",
             404 => $"Nothing lies at {http.Request.Path}; /swagger shows what does.",
             405 => $"{http.Request.Method} is not offered here; the Allow header names what is.",
             415 => "Send application/json.",

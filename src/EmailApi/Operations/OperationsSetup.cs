@@ -1,6 +1,7 @@
 using EmailApi.Projects;
 using Hangfire;
 using OpenTelemetry.Metrics;
+using OpenTelemetry.Resources;
 
 namespace EmailApi.Operations;
 
@@ -13,7 +14,7 @@ public static class OperationsSetup
         builder.Services.AddScoped<UnusedBlobsJob>();
         builder.Services.AddScoped<HousekeepingJob>();
         builder.Services.AddHostedService<Greeting>();
-        builder.Services.AddOpenTelemetry().WithMetrics(m => m
+        builder.Services.AddOpenTelemetry().ConfigureResource(r => r.AddService("EmailApi")).WithMetrics(m => m
             .AddMeter(Metrics.Meter, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", "Npgsql")
             .AddPrometheusExporter());
     }

@@ -33,7 +33,7 @@ public sealed record RelayOptions : IValidatableObject
     /// <summary>Mails a second at most, per node; 0: no limit.</summary>
     [Range(0, 100_000)]
     public double RatePerSecond { get; init; }
-    /// <summary>Wait for the TCP connection and the TLS handshake.</summary>
+    /// <summary>Wait for the TCP connection.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);
     /// <summary>Wait for the reply to a command. RFC 5321 §4.5.3.2 asks for 5 minutes of servers on the open Internet.</summary>

@@ -41,7 +41,7 @@ static class TestAppExtensions
     /// <returns>The token.</returns>
     public static async Task<string> AddKeyAsync(this TestApp app, string project, params string[] scopes)
     {
-        var (id, token) = ApiKeyToken.Create("live");
+        var (id, token) = ApiKeyToken.Create(KeyMode.Live);
         var hash = SHA256.HashData(Encoding.UTF8.GetBytes(token));
         await app.QueryAsync(db => db.Database.ExecuteSqlAsync($"""
             insert into projects (name) values ({project}) on conflict do nothing;
