@@ -7,7 +7,6 @@ using EmailApi.Http;
 using EmailApi.Operations;
 using EmailApi.Projects;
 using EmailApi.Relays;
-using Microsoft.Extensions.Options;
 
 namespace EmailApi;
 
@@ -33,20 +32,21 @@ public static class Program
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ContentRootPath = AppContext.BaseDirectory });
 
-        builder.AddHttp();            // settings, problem details, JSON, limits, OpenAPI
-        await builder.AddDataAsync();   // EmailDb, the hot paths' connections and the Hangfire storage, all on one PostgreSQL
+        var settings = builder.AddSettings();   // read and checked before anything is started
+        builder.AddHttp();            // problem details, JSON, limits, OpenAPI
+        await builder.AddDataAsync(settings);   // EmailDb, the hot paths' connections and the Hangfire storage, all on one PostgreSQL
         builder.AddProjects();        // keys and what they may do
         builder.AddCapture();         // the relay that keeps mail here
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
-        builder.AddDelivery();        // claimed → relayed → recorded
+        builder.AddDelivery(settings);   // claimed → relayed → recorded
         builder.AddOperations();      // jobs, metrics
 
         var app = builder.Build();
         app.UseDatabase();
         app.UseHttp();
         app.MapOperations();
-        if (app.Services.GetRequiredService<IOptions<AppOptions>>().Value.Accepts)
+        if (settings.Accepts)
         {
             app.MapProjects();
             app.MapEmails();

@@ -17,10 +17,10 @@ public static class DataSetup
     public const int OrdinaryConnections = 15;
     public const int HangfireConnections = 12;
 
-    public static async Task AddDataAsync(this WebApplicationBuilder builder)
+    public static async Task AddDataAsync(this WebApplicationBuilder builder, AppOptions settings)
     {
         var connectionString = builder.Configuration.GetConnectionString("EmailApi");
-        if (string.IsNullOrWhiteSpace(connectionString)) connectionString = await builder.AddEmbeddedAsync();
+        if (string.IsNullOrWhiteSpace(connectionString)) connectionString = await builder.AddEmbeddedAsync(settings);
         else Check(connectionString);
 
         builder.Services.AddSingleton(_ => Source("ordinary", For(connectionString, "EmailApi", OrdinaryConnections)));
@@ -43,14 +43,13 @@ public static class DataSetup
     /// <summary>The database comes up before anything else and goes down after everything else.</summary>
     public static void UseDatabase(this WebApplication app) => app.Services.GetService<EmbeddedPostgres>();
 
-    static async Task<string> AddEmbeddedAsync(this WebApplicationBuilder builder)
+    static async Task<string> AddEmbeddedAsync(this WebApplicationBuilder builder, AppOptions settings)
     {
-        var options = builder.Configuration.GetSection("EmailApi").Get<AppOptions>() ?? new();
         using var logging = LoggerFactory.Create(l => l.AddConfiguration(builder.Configuration.GetSection("Logging")).AddConsole());
         var embedded = await EmbeddedPostgres.StartAsync(
-            options.DataDirectory, logging.CreateLogger<EmbeddedPostgres>(), CancellationToken.None, new() { Binaries = options.Postgres.Binaries });
+            settings.DataDirectory, logging.CreateLogger<EmbeddedPostgres>(), CancellationToken.None, new() { Binaries = settings.Postgres.Binaries });
         builder.Services.AddSingleton(_ => embedded);
-        builder.Services.PostConfigure<AppOptions>(o => o.UsesEmbeddedDatabase = true);
+        settings.UsesEmbeddedDatabase = true;
         return embedded.ConnectionString;
     }
 

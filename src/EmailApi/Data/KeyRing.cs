@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Xml.Linq;
 using EmailApi.Http;
+using Microsoft.AspNetCore.DataProtection;
 using Microsoft.AspNetCore.DataProtection.KeyManagement;
 using Microsoft.AspNetCore.DataProtection.XmlEncryption;
 using Microsoft.Extensions.Options;
@@ -63,8 +64,9 @@ sealed class MasterKeyDecryptor(IServiceProvider services) : IXmlDecryptor
     }
 }
 
-/// <summary>Sees at the start that every key of the ring opens: a node with another master key would write what no other can read.</summary>
-public sealed class KeyRing(IKeyManager keys)
+/// <summary>Sees at the start that every key of the ring opens: a node with another master key would write what no other can read. The first
+/// start makes the first key.</summary>
+public sealed class KeyRing(IKeyManager keys, IDataProtectionProvider protection)
 {
     public void Check()
     {
@@ -79,5 +81,8 @@ public sealed class KeyRing(IKeyManager keys)
                 throw new StartRefusedException("EmailApi__MasterKey does not open the key ring in this database: start with the master key that it was made with.", error);
             }
         }
+
+        // Not before: where no key opens, a new one would be made beside them.
+        protection.CreateProtector("EmailApi.KeyRing").Protect([]);
     }
 }

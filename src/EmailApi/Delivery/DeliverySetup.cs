@@ -1,12 +1,11 @@
 using EmailApi.Http;
-using Microsoft.Extensions.Options;
 
 namespace EmailApi.Delivery;
 
 /// <summary>claimed → relayed → recorded.</summary>
 public static class DeliverySetup
 {
-    public static void AddDelivery(this WebApplicationBuilder builder)
+    public static void AddDelivery(this WebApplicationBuilder builder, AppOptions settings)
     {
         builder.Services.AddSingleton<DeliverySignals>();
         builder.Services.AddSingleton<LaneRuns>();
@@ -26,15 +25,7 @@ public static class DeliverySetup
         void AddWorker<T>() where T : class, IHostedService
         {
             builder.Services.AddSingleton<T>();
-            builder.Services.AddSingleton<IHostedService>(services =>
-                services.GetRequiredService<IOptions<AppOptions>>().Value.Delivers ? services.GetRequiredService<T>() : new NoService());
+            if (settings.Delivers) builder.Services.AddHostedService(services => services.GetRequiredService<T>());
         }
-    }
-
-    sealed class NoService : IHostedService
-    {
-        public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -1,13 +1,12 @@
 using System.ComponentModel.DataAnnotations;
 using System.Net;
-using Microsoft.Extensions.Options;
 
 namespace EmailApi.Http;
 
 /// <summary>Checks every setting at the start; each failure is a sentence that begins with the setting's full name.</summary>
-sealed class AppOptionsValidator : IValidateOptions<AppOptions>
+static class AppOptionsValidator
 {
-    public ValidateOptionsResult Validate(string? name, AppOptions options)
+    public static IReadOnlyList<string> Failures(AppOptions options)
     {
         var failures = new List<string>();
         Check(options, "EmailApi");
@@ -26,7 +25,7 @@ sealed class AppOptionsValidator : IValidateOptions<AppOptions>
         if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: it must be 32 bytes as base64; `openssl rand -base64 32` makes one.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
-        return failures.Count > 0 ? ValidateOptionsResult.Fail(failures) : ValidateOptionsResult.Success;
+        return failures;
 
         void Check(object part, string path)
         {

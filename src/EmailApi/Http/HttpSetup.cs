@@ -12,15 +12,24 @@ public static class HttpSetup
     public const long MaxBodyBytes = 40L * 1024 * 1024;
     const string DefaultUrl = "http://localhost:8080";
 
-    public static void AddHttp(this WebApplicationBuilder builder)
+    /// <summary>Reads and checks every setting; nothing is started when one is wrong.</summary>
+    /// <exception cref="OptionsValidationException">With a sentence for each.</exception>
+    public static AppOptions AddSettings(this WebApplicationBuilder builder)
     {
         SecretFiles.Load(builder.Configuration);
+        var settings = builder.Configuration.GetSection("EmailApi").Get<AppOptions>(o => o.ErrorOnUnknownConfiguration = true) ?? new();
+        var wrong = AppOptionsValidator.Failures(settings);
+        if (wrong.Count > 0) throw new OptionsValidationException("EmailApi", typeof(AppOptions), wrong);
+        builder.Services.AddSingleton(Options.Create(settings));
+        return settings;
+    }
+
+    public static void AddHttp(this WebApplicationBuilder builder)
+    {
         if (builder.Configuration["urls"] is null && builder.Configuration["http_ports"] is null && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
             builder.WebHost.UseUrls(DefaultUrl);
 
         builder.AddLogging();
-        builder.Services.AddOptions<AppOptions>().BindConfiguration("EmailApi", o => o.ErrorOnUnknownConfiguration = true).ValidateOnStart();
-        builder.Services.AddSingleton<IValidateOptions<AppOptions>, AppOptionsValidator>();
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.ConfigureHttpJsonOptions(o =>
         {
@@ -64,7 +73,7 @@ public static class HttpSetup
         builder.Logging.AddFilter("Hangfire", LogLevel.Warning);
         // A start that fails ends with one sentence of ours; afterwards the host's words count.
         var isStarted = false;
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", _ => isStarted);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => isStarted && level >= LogLevel.Information);
         builder.Services.AddHostedService(services => new StartedSign(services.GetRequiredService<IHostApplicationLifetime>(), () => isStarted = true));
     }
 

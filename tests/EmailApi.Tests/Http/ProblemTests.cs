@@ -9,7 +9,7 @@ public sealed class ProblemTests
     [Theory]
     [InlineData("/v1/events?after=zzz", "bad_cursor", "Give the next_cursor of an earlier answer, unchanged, or leave after out.")]
     [InlineData("/v1/events?after=%F0%9F%98%80", "bad_cursor", "Give the next_cursor of an earlier answer, unchanged, or leave after out.")]
-    [InlineData("/v1/events?limit=ten", "bad_request", "limit cannot be ten.")]
+    [InlineData("/v1/events?limit=ten", "bad_request", "limit is a whole number; ten is not.")]
     [InlineData("/v1/captured?wait=61", "bad_request", "wait is 0 to 60 seconds; 61 is not.")]
     public async Task A_wrong_query_is_400_and_says_what_is_wrong(string path, string code, string detail)
     {
