@@ -18,15 +18,18 @@ public sealed class MasterKey
 
     public byte[] Value => key.Value;
 
+    /// <summary>Reads 32 bytes in base64.</summary>
+    public static bool TryRead(string base64, out byte[] key)
+    {
+        var bytes = new byte[Bytes + 1];
+        var isKey = Convert.TryFromBase64String(base64.Trim(), bytes, out var length) && length == Bytes;
+        key = isKey ? bytes[..Bytes] : [];
+        return isKey;
+    }
+
     static byte[] Load(AppOptions options)
     {
-        if (options.MasterKey is { } given)
-        {
-            var bytes = new byte[Bytes + 1];
-            return Convert.TryFromBase64String(given.Trim(), bytes, out var length) && length == Bytes
-                ? bytes[..Bytes]
-                : throw new StartRefusedException("EmailApi__MasterKey must be 32 bytes as base64; `openssl rand -base64 32` makes one.");
-        }
+        if (options.MasterKey is { } given) return TryRead(given, out var bytes) ? bytes : throw new ArgumentException("The master key was not checked.", nameof(options));
 
         var path = Path.Combine(Path.GetFullPath(options.DataDirectory), "master.key");
         return Convert.FromBase64String(PrivateFile.ReadOrCreate(path, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(Bytes))));
@@ -62,10 +65,15 @@ sealed class MasterKeyDecryptor(IServiceProvider services) : IXmlDecryptor
 }
 
 /// <summary>Sees at the start that every key of the ring opens: a node with another master key would write what no other can read.</summary>
-public sealed class KeyRing(IKeyManager keys)
+public sealed class KeyRing(IKeyManager keys, TimeProvider clock)
 {
+    static readonly TimeSpan FirstKeyLife = TimeSpan.FromDays(90);
+
+    /// <exception cref="StartRefusedException">The ring was made with another master key.</exception>
     public void Check()
     {
+        // An empty ring would open to any master key, and two nodes with two of them would both start.
+        if (keys.GetAllKeys().Count == 0) keys.CreateNewKey(clock.GetUtcNow(), clock.GetUtcNow() + FirstKeyLife);
         foreach (var key in keys.GetAllKeys().Where(k => !k.IsRevoked))
         {
             try

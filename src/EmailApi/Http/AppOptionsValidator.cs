@@ -1,13 +1,13 @@
 using System.ComponentModel.DataAnnotations;
 using System.Net;
-using Microsoft.Extensions.Options;
+using EmailApi.Data;
 
 namespace EmailApi.Http;
 
-/// <summary>Checks every setting at the start; each failure is a sentence that begins with the setting's full name.</summary>
-sealed class AppOptionsValidator : IValidateOptions<AppOptions>
+/// <summary>Checks what the settings say; each fault is a sentence that begins with the setting's full name.</summary>
+static class AppOptionsValidator
 {
-    public ValidateOptionsResult Validate(string? name, AppOptions options)
+    public static List<string> Faults(AppOptions options)
     {
         var failures = new List<string>();
         Check(options, "EmailApi");
@@ -25,7 +25,8 @@ sealed class AppOptionsValidator : IValidateOptions<AppOptions>
             failures.Add($"EmailApi__Relays: two relays are named {twice.Key}; give each a name of its own.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
-        return failures.Count > 0 ? ValidateOptionsResult.Fail(failures) : ValidateOptionsResult.Success;
+        if (options.MasterKey is { } key && !MasterKey.TryRead(key, out _)) failures.Add("EmailApi__MasterKey: give 32 bytes as base64; `openssl rand -base64 32` makes one.");
+        return failures;
 
         void Check(object part, string path)
         {

@@ -15,12 +15,12 @@ public static class HttpSetup
     public static void AddHttp(this WebApplicationBuilder builder)
     {
         SecretFiles.Load(builder.Configuration);
+        SettingsCheck.Run(builder.Configuration);
         if (builder.Configuration["urls"] is null && builder.Configuration["http_ports"] is null && !builder.Configuration.GetSection("Kestrel:Endpoints").Exists())
             builder.WebHost.UseUrls(DefaultUrl);
 
         builder.AddLogging();
-        builder.Services.AddOptions<AppOptions>().BindConfiguration("EmailApi", o => o.ErrorOnUnknownConfiguration = true).ValidateOnStart();
-        builder.Services.AddSingleton<IValidateOptions<AppOptions>, AppOptionsValidator>();
+        builder.Services.AddOptions<AppOptions>().BindConfiguration("EmailApi");
         builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.ConfigureHttpJsonOptions(o =>
         {

@@ -1,6 +1,5 @@
 using System.Net.Sockets;
 using EmailApi.Data;
-using Microsoft.Extensions.Options;
 
 namespace EmailApi.Http;
 
@@ -10,11 +9,10 @@ static class StartRefusals
     public static string? SentenceOf(Exception error) => error switch
     {
         StartRefusedException refused => refused.Message,
-        OptionsValidationException invalid => $"A setting is wrong: {string.Join(" ", invalid.Failures)}",
         AggregateException { InnerException: { } inner } => SentenceOf(inner),
         IOException { InnerException: Microsoft.AspNetCore.Connections.AddressInUseException } inUse => $"{inUse.Message.TrimEnd('.')}; choose another address with --urls, such as --urls http://localhost:8081.",
         SocketException { SocketErrorCode: SocketError.AccessDenied } denied => $"The HTTP port cannot be listened on ({denied.Message}); choose another address with --urls.",
-        InvalidOperationException { InnerException: FormatException } wrong => $"A setting is wrong: {wrong.Message}",
+        FormatException wrong when wrong.Message.StartsWith("Invalid url", StringComparison.Ordinal) => $"--urls is wrong: {wrong.Message.TrimEnd('.')}; give one such as http://localhost:8080.",
         _ => null,
     };
 }
