@@ -63,7 +63,7 @@ public static partial class ProblemWriter
         var kind = ProblemKind.OfStatus(http.Response.StatusCode);
         return WriteAsync(http, kind, kind.Status switch
         {
-            404 => $"Nothing lies at {http.Request.Path}; /swagger shows what does.",
+            404 => NothingAt(http),
             405 => $"{http.Request.Method} is not offered here; the Allow header names what is.",
             415 => "Send application/json.",
             _ => null,
@@ -75,6 +75,8 @@ public static partial class ProblemWriter
 
     [GeneratedRegex("""^Failed to bind parameter "\S+ (\w+)" from "(.*)"\.$""", RegexOptions.Singleline)]
     internal static partial Regex BindingFailure();
+
+    internal static string NothingAt(HttpContext http) => $"Nothing lies at {http.Request.Path}; /swagger shows what does.";
 
     internal const string TooLargeDetail = "A request may have 40 MB, its attachments 25 MB once decoded.";
 
