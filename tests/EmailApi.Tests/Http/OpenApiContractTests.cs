@@ -1,4 +1,5 @@
 using EmailApi.Tests.Support;
+using Microsoft.OpenApi;
 
 namespace EmailApi.Tests.Http;
 
@@ -19,5 +20,17 @@ public sealed class OpenApiContractTests
         var committed = (await File.ReadAllTextAsync(Committed)).ReplaceLineEndings("\n");
 
         Assert.True(committed == served, $"The API differs from {Committed}; run the tests with UPDATE_OPENAPI=1 and look at the diff.");
+    }
+
+    [Fact]
+    public async Task It_is_a_valid_document_whose_operations_all_have_names_and_answers()
+    {
+        var parsed = OpenApiDocument.Parse(await File.ReadAllTextAsync(Committed), "json");
+        var operations = parsed.Document!.Paths.SelectMany(p => p.Value.Operations!.Values).ToList();
+
+        Assert.Empty(parsed.Diagnostic!.Errors);
+        Assert.Equal(operations.Count, operations.Select(o => o.OperationId).Distinct().Count());
+        Assert.All(operations, o => Assert.NotEmpty(o.Summary!));
+        Assert.All(operations, o => Assert.Contains(o.Responses!, r => r.Key[0] == '2' && r.Value.Content?.Count > 0));
     }
 }
