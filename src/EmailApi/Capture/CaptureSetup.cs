@@ -20,6 +20,6 @@ public static class CaptureSetup
         captured.MapGet("", ListCaptured.HandleAsync).Describe("listCaptured", "What the capture relay took, newest first", Scopes.Read, 400);
         captured.MapRead("{id}", GetCaptured.HandleAsync).Describe("getCaptured", "One captured mail, read", Scopes.Read, 404);
         captured.MapRead("{id}/raw", GetCaptured.HandleRawAsync).Describe("getCapturedRaw", "One captured mail as it came", Scopes.Read, 404)
-            .Produces(200, contentType: "message/rfc822");
+            .Produces<byte[]>(200, "message/rfc822");
     }
 }

@@ -62,7 +62,8 @@ public static class DataSetup
         }
         catch (Exception error) when (error is ArgumentException or FormatException)
         {
-            throw new StartRefusedException($"ConnectionStrings__EmailApi cannot be read: {error.Message.ReplaceLineEndings(" ")}", error);
+            var fault = error is ArgumentException { ParamName: { } part } ? $"{part} is no part of it, or has a wrong value." : error.Message.ReplaceLineEndings(" ");
+            throw new StartRefusedException($"ConnectionStrings__EmailApi cannot be read: {fault}", error);
         }
 
         throw new StartRefusedException("ConnectionStrings__EmailApi names no host, as in Host=127.0.0.1;Database=emailapi;Username=…;Password=…");

@@ -68,6 +68,7 @@ sealed class MasterKeyDecryptor(IServiceProvider services) : IXmlDecryptor
 /// start makes the first key.</summary>
 public sealed class KeyRing(IKeyManager keys, IDataProtectionProvider protection)
 {
+    /// <exception cref="StartRefusedException">The ring was made with another master key.</exception>
     public void Check()
     {
         foreach (var key in keys.GetAllKeys().Where(k => !k.IsRevoked))

@@ -87,7 +87,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
         }
         catch (Exception error)
         {
-            LogGroupFailed(logger, error, group.Count);
+            if (error is not PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable }) LogGroupFailed(logger, error, group.Count);
             foreach (var unit in group.Where(u => !u.Done.Task.IsCompleted))
             {
                 // One that may wait for another node's commit waits beside the loop.

@@ -24,15 +24,15 @@ public static class EmailsSetup
     {
         var emails = app.MapGroup("/v1/emails").WithTags("Emails");
         emails.MapPost("", SendEmail.HandleAsync).Describe("sendEmail", "Send a mail", Scopes.Send, 400, 409, 413, 415, 422)
-            .Accepts<SendEmailRequest>("application/json").Produces<SendEmailResponse>(202);
+            .Accepts<SendEmailRequest>("application/json").Produces<SendEmailResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: true));
         emails.MapPost("batch", SendBatch.HandleAsync).Describe("sendBatch", "Send up to 1,000 mails", Scopes.Send, 400, 409, 413, 415, 422)
-            .Accepts<SendBatchRequest>("application/json").Produces<SendBatchResponse>(202);
+            .Accepts<SendBatchRequest>("application/json").Produces<SendBatchResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: false));
         emails.MapRead("{id}", GetEmail.HandleAsync).Describe("getEmail", "Where a mail stands, recipient by recipient", Scopes.Read, 404);
         emails.MapRead("{id}/events", Timeline.HandleAsync).Describe("listEmailEvents", "What happened to a mail, in order", Scopes.Read, 400, 404);
         emails.MapRead("{id}/attempts", Attempts.HandleAsync).Describe("listAttempts", "Every SMTP transaction of a mail", Scopes.Read, 400, 404);
         emails.MapRead("{id}/content", GetContent.HandleAsync).Describe("getContent", "What a mail says", Scopes.Read, 404, 409);
         emails.MapRead("{id}/raw", GetContent.HandleRawAsync).Describe("getRaw", "The message as a relay gets it", Scopes.Read, 404, 409)
-            .Produces(200, contentType: RawMessage.MediaType);
+            .Produces<byte[]>(200, RawMessage.MediaType);
         emails.MapPatch("{id}", RescheduleEmail.HandleAsync).Describe("rescheduleEmail", "Give a mail another time", Scopes.Send, 400, 404, 409, 413, 415, 422)
             .Accepts<RescheduleRequest>("application/json");
         emails.MapDelete("{id}", EraseEmail.HandleAsync).Describe("eraseEmail", "Erase what a mail said and whom it named", Scopes.Manage, 404, 409).Produces(204);

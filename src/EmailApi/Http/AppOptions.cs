@@ -13,7 +13,7 @@ public enum NodeRole
     Worker,
 }
 
-/// <summary>The settings under <c>EmailApi</c>. All are checked at the start; a wrong one stops it with a sentence.</summary>
+/// <summary>The settings under <c>EmailApi</c>. All are checked at the start (<see cref="SettingsCheck"/>); a wrong one stops it with a sentence.</summary>
 public sealed class AppOptions
 {
     public NodeRole Role { get; init; }
@@ -42,7 +42,7 @@ public sealed class AppOptions
 public sealed class BootstrapOptions
 {
     /// <summary>A full-access key of project <c>default</c>; taken as it is.</summary>
-    [MinLength(32, ErrorMessage = "ApiKey has at least 32 characters.")]
+    [RegularExpression("^[!-~]{32,512}$", ErrorMessage = "ApiKey is 32 to 512 printable ASCII characters without spaces.")]
     public string? ApiKey { get; init; }
     public string? ApiKeyFile { get; init; }
 }

@@ -3,10 +3,10 @@ using System.Net;
 
 namespace EmailApi.Http;
 
-/// <summary>Checks every setting at the start; each failure is a sentence that begins with the setting's full name.</summary>
+/// <summary>Checks what the settings say; each fault is a sentence that begins with the setting's full name.</summary>
 static class AppOptionsValidator
 {
-    public static IReadOnlyList<string> Failures(AppOptions options)
+    public static List<string> Faults(AppOptions options)
     {
         var failures = new List<string>();
         Check(options, "EmailApi");
@@ -22,7 +22,7 @@ static class AppOptionsValidator
 
         foreach (var twice in options.Relays.GroupBy(r => r.Name).Where(g => g.Count() > 1))
             failures.Add($"EmailApi__Relays: two relays are named {twice.Key}; give each a name of its own.");
-        if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: it must be 32 bytes as base64; `openssl rand -base64 32` makes one.");
+        if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: give 32 bytes as base64; `openssl rand -base64 32` makes one.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
         return failures;

@@ -13,13 +13,11 @@ public static class HttpSetup
     const string DefaultUrl = "http://localhost:8080";
 
     /// <summary>Reads and checks every setting; nothing is started when one is wrong.</summary>
-    /// <exception cref="OptionsValidationException">With a sentence for each.</exception>
+    /// <exception cref="StartRefusedException">With a sentence for each fault.</exception>
     public static AppOptions AddSettings(this WebApplicationBuilder builder)
     {
         SecretFiles.Load(builder.Configuration);
-        var settings = builder.Configuration.GetSection("EmailApi").Get<AppOptions>(o => o.ErrorOnUnknownConfiguration = true) ?? new();
-        var wrong = AppOptionsValidator.Failures(settings);
-        if (wrong.Count > 0) throw new OptionsValidationException("EmailApi", typeof(AppOptions), wrong);
+        var settings = SettingsCheck.Read(builder.Configuration);
         builder.Services.AddSingleton(Options.Create(settings));
         return settings;
     }

@@ -27,10 +27,9 @@ public static class OpenApiSetup
             o.SupportNonNullableReferenceTypes();
             o.CustomSchemaIds(SchemaName);
             o.IncludeXmlComments(Path.Combine(AppContext.BaseDirectory, "EmailApi.xml"));
-            o.MapType<Emails.AddressInput>(() => new OpenApiSchema { Type = JsonSchemaType.String, Description = "`Name <addr>`, `addr`, or an object with email and name." });
-            o.MapType<Emails.AddressListInput>(() => new OpenApiSchema { Type = JsonSchemaType.Array, Items = new OpenApiSchema { Type = JsonSchemaType.String } });
             o.MapType<Emails.Base64Input>(() => new OpenApiSchema { Type = JsonSchemaType.String, Format = "byte" });
-            o.MapType<Emails.SendBatchRequest>(() => new OpenApiSchema { Type = JsonSchemaType.Array, MaxItems = 1000, Items = new OpenApiSchema { Type = JsonSchemaType.Object, Description = "As the body of POST /v1/emails." } });
+            o.SchemaFilter<OpenApiSchemas>();
+            o.OperationFilter<OpenApiOperations>();
         });
     }
 

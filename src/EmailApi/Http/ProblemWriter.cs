@@ -65,8 +65,7 @@ public static partial class ProblemWriter
         var kind = ProblemKind.OfStatus(http.Response.StatusCode);
         return WriteAsync(http, kind, kind.Status switch
         {
-            404 when !http.RequestServices.GetRequiredService<IOptions<AppOptions>>().Value.Accepts => "A worker node answers /livez, /readyz and /metrics only.",
-            404 => $"Nothing lies at {http.Request.Path}; /swagger shows what does.",
+            404 => NothingAt(http),
             405 => $"{http.Request.Method} is not offered here; the Allow header names what is.",
             415 => "Send application/json.",
             _ => null,
@@ -78,6 +77,10 @@ public static partial class ProblemWriter
 
     [GeneratedRegex("""^Failed to bind parameter "\S+ (\w+)" from "(.*)"\.$""", RegexOptions.Singleline)]
     internal static partial Regex BindingFailure();
+
+    internal static string NothingAt(HttpContext http) => http.RequestServices.GetRequiredService<IOptions<AppOptions>>().Value.Accepts
+        ? $"Nothing lies at {http.Request.Path}; /swagger shows what does."
+        : "A worker node answers /livez, /readyz and /metrics only.";
 
     internal const string TooLargeDetail = "A request may have 40 MB, its attachments 25 MB once decoded.";
 

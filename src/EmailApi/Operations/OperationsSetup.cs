@@ -21,7 +21,7 @@ public static class OperationsSetup
 
     public static void MapOperations(this WebApplication app)
     {
-        app.MapGet("/livez", Health.Live).WithTags("Operations").WithName("live").WithSummary("Whether the process answers");
+        app.MapGet("/livez", Health.Live).WithTags("Operations").WithName("live").WithSummary("Whether the process answers").Produces<string>(200, "text/plain");
         app.MapGet("/readyz", Health.ReadyAsync).WithTags("Operations").WithName("ready").WithSummary("Whether mail can be accepted")
             .Produces<ReadinessResponse>().Produces<ReadinessResponse>(503);
         app.MapPrometheusScrapingEndpoint("/metrics");

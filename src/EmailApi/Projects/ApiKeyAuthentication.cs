@@ -59,7 +59,7 @@ public sealed class ApiKeyAuthentication(
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)
     {
         // A page that may not be seen is not there.
-        if (IsPage) return ProblemWriter.WriteAsync(Context, ProblemKind.NotFound, null);
+        if (IsPage) return ProblemWriter.WriteAsync(Context, ProblemKind.NotFound, ProblemWriter.NothingAt(Context));
         var scope = Context.GetEndpoint()?.Metadata.GetMetadata<ScopeMetadata>()?.Scope;
         return ProblemWriter.WriteAsync(Context, ProblemKind.Forbidden, $"The key lacks the scope {scope}.");
     }

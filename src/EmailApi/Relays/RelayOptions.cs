@@ -45,6 +45,7 @@ public sealed record RelayOptions : IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
+        if (Uri.CheckHostName(Host) is UriHostNameType.Unknown) yield return new("Host is a host name or an IP address; the port goes into Port.", [nameof(Host)]);
         if (Security is RelaySecurity.None && !string.IsNullOrEmpty(Password))
             yield return new("Security none would send the password in clear; set starttls or tls.", [nameof(Security)]);
         if (string.IsNullOrEmpty(Username) != string.IsNullOrEmpty(Password))
