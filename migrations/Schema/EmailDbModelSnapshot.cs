@@ -559,10 +559,26 @@ namespace EmailApi.Migrations
                         .HasColumnName("created_at")
                         .HasDefaultValueSql("now()");
 
+                    b.Property<DateTimeOffset?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
                     b.Property<byte[]>("Hash")
                         .IsRequired()
                         .HasColumnType("bytea")
                         .HasColumnName("hash");
+
+                    b.Property<DateTimeOffset?>("LastUsedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_used_at");
+
+                    b.Property<string>("Mode")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("mode")
+                        .HasDefaultValueSql("'live'");
 
                     b.Property<string>("Name")
                         .IsRequired()
@@ -573,10 +589,35 @@ namespace EmailApi.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("project_id");
 
+                    b.PrimitiveCollection<string[]>("Recipients")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text[]")
+                        .HasColumnName("recipients")
+                        .HasDefaultValueSql("'{}'");
+
+                    b.Property<DateTimeOffset?>("RevokedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("revoked_at");
+
                     b.PrimitiveCollection<string[]>("Scopes")
                         .IsRequired()
                         .HasColumnType("text[]")
                         .HasColumnName("scopes");
+
+                    b.PrimitiveCollection<string[]>("Senders")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text[]")
+                        .HasColumnName("senders")
+                        .HasDefaultValueSql("'{}'");
+
+                    b.PrimitiveCollection<string[]>("Streams")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("text[]")
+                        .HasColumnName("streams")
+                        .HasDefaultValueSql("'{}'");
 
                     b.HasKey("Id")
                         .HasName("pk_api_keys");
@@ -633,6 +674,18 @@ namespace EmailApi.Migrations
                         .HasColumnType("character varying(16)")
                         .HasColumnName("in_doubt");
 
+                    b.Property<TimeSpan?>("KeepContent")
+                        .HasColumnType("interval")
+                        .HasColumnName("keep_content");
+
+                    b.Property<TimeSpan?>("KeepEvents")
+                        .HasColumnType("interval")
+                        .HasColumnName("keep_events");
+
+                    b.Property<TimeSpan?>("KeepMetadata")
+                        .HasColumnType("interval")
+                        .HasColumnName("keep_metadata");
+
                     b.Property<TimeSpan>("Life")
                         .HasColumnType("interval")
                         .HasColumnName("life");
@@ -640,6 +693,18 @@ namespace EmailApi.Migrations
                     b.Property<short>("Priority")
                         .HasColumnType("smallint")
                         .HasColumnName("priority");
+
+                    b.PrimitiveCollection<TimeSpan[]>("Retry")
+                        .HasColumnType("interval[]")
+                        .HasColumnName("retry");
+
+                    b.Property<bool>("TrackClicks")
+                        .HasColumnType("boolean")
+                        .HasColumnName("track_clicks");
+
+                    b.Property<bool>("TrackOpens")
+                        .HasColumnType("boolean")
+                        .HasColumnName("track_opens");
 
                     b.HasKey("ProjectId", "Name")
                         .HasName("pk_streams");

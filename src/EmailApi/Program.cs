@@ -43,18 +43,31 @@ public static class Program
         builder.AddOperations();      // jobs, metrics
 
         var app = builder.Build();
-        app.UseDatabase();
+        try
+        {
+            app.UseDatabase();
+            Map(app);
+            return app;
+        }
+        catch
+        {
+            await app.DisposeAsync();   // settings are read here first: a wrong one must not leave the embedded database running
+            throw;
+        }
+    }
+
+    static void Map(WebApplication app)
+    {
         app.UseHttp();
         app.MapOperations();
         if (app.Services.GetRequiredService<IOptions<AppOptions>>().Value.Accepts)
         {
+            app.MapProjects();
             app.MapEmails();
             app.MapEvents();
             app.MapCaptured();
             app.MapDashboard();
             app.MapOpenApi();
         }
-
-        return app;
     }
 }

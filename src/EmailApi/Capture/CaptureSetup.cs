@@ -1,3 +1,4 @@
+using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Projects;
 
@@ -17,8 +18,8 @@ public static class CaptureSetup
     {
         var captured = app.MapGroup("/v1/captured").WithTags("Captured");
         captured.MapGet("", ListCaptured.HandleAsync).Describe("listCaptured", "What the capture relay took, newest first", Scopes.Read, 400);
-        captured.MapGet("{id}", GetCaptured.HandleAsync).Describe("getCaptured", "One captured mail, read", Scopes.Read, 404);
-        captured.MapGet("{id}/raw", GetCaptured.HandleRawAsync).Describe("getCapturedRaw", "One captured mail as it came", Scopes.Read, 404)
+        captured.MapRead("{id}", GetCaptured.HandleAsync).Describe("getCaptured", "One captured mail, read", Scopes.Read, 404);
+        captured.MapRead("{id}/raw", GetCaptured.HandleRawAsync).Describe("getCapturedRaw", "One captured mail as it came", Scopes.Read, 404)
             .Produces(200, contentType: "message/rfc822");
     }
 }

@@ -16,7 +16,7 @@ public static class ListCaptured
     /// <param name="wait">Seconds to wait, at most 60, when nothing matches yet.</param>
     /// <param name="to">Only mail to this recipient.</param>
     public static async Task<Page<CapturedResponse>> HandleAsync(
-        string? after, int? limit, int? wait, string? to, Caller caller, CaptureStore store, EmailDb db, TimeProvider clock, CancellationToken cancel)
+        string? after, int? limit, int? wait, string? to, Caller caller, CaptureStore store, IDbContextFactory<EmailDb> databases, TimeProvider clock, CancellationToken cancel)
     {
         if (wait is < 0 or > MaxWaitSeconds) throw new ProblemException(ProblemKind.BadRequest, $"wait is 0 to {MaxWaitSeconds} seconds; {wait} is not.");
         var take = Paging.Limit(limit);
@@ -26,20 +26,27 @@ public static class ListCaptured
         while (true)
         {
             var arrived = store.Arrived;   // before the look, so that nothing slips in between
-            var query = db.Captured.AsNoTracking().Where(c => c.ProjectId == caller.ProjectId);
-            if (to is not null) query = query.Where(c => c.Recipients.Contains(to));
-            if (before is { } last) query = query.Where(c => c.Id < last);
-            var rows = await query.OrderByDescending(c => c.Id).Take(take + 1)
-                .Select(c => new CapturedEmail { Id = c.Id, ReversePath = c.ReversePath, Recipients = c.Recipients, Subject = c.Subject, ReceivedAt = c.ReceivedAt, Raw = Array.Empty<byte>() })
-                .ToListAsync(cancel);
+            var rows = await LookAsync(databases, caller, to, before, take + 1, cancel);
 
             var left = TimeSpan.FromSeconds(wait ?? 0) - clock.GetElapsedTime(startedAt);
             if (rows.Count > 0 || left <= TimeSpan.Zero)
-                return new([.. rows.Take(take).Select(CapturedResponse.Of)], rows.Count > take ? Paging.Cursor(rows[take - 1].Id.ToString("n")) : null);
+                return Paging.Page(rows, take, CapturedResponse.Of, c => [c.Id.ToString("n")]);
 
             await Task.WhenAny(arrived, Task.Delay(left < LookAgain ? left : LookAgain, clock, cancel));
             cancel.ThrowIfCancellationRequested();
         }
+    }
+
+    static async Task<List<CapturedEmail>> LookAsync(IDbContextFactory<EmailDb> databases, Caller caller, string? to, Guid? before, int take, CancellationToken cancel)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancel);
+        await using var reading = await db.ReadAsAsync(caller, cancel);
+        var query = db.Captured.AsNoTracking().Where(c => c.ProjectId == caller.ProjectId);
+        if (to is not null) query = query.Where(c => c.Recipients.Contains(to));
+        if (before is { } last) query = query.Where(c => c.Id < last);
+        return await query.OrderByDescending(c => c.Id).Take(take)
+            .Select(c => new CapturedEmail { Id = c.Id, ReversePath = c.ReversePath, Recipients = c.Recipients, Subject = c.Subject, ReceivedAt = c.ReceivedAt, Raw = Array.Empty<byte>() })
+            .ToListAsync(cancel);
     }
 }
 

@@ -55,7 +55,8 @@ public static class DataSetup
         return embedded.ConnectionString;
     }
 
-    static void Check(string connectionString)
+    /// <exception cref="StartRefusedException">It is no connection string, or names no host.</exception>
+    internal static void Check(string connectionString)
     {
         try
         {

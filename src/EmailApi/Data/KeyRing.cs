@@ -20,16 +20,18 @@ public sealed class MasterKey
 
     static byte[] Load(AppOptions options)
     {
-        if (options.MasterKey is { } given)
-        {
-            var bytes = new byte[Bytes + 1];
-            return Convert.TryFromBase64String(given.Trim(), bytes, out var length) && length == Bytes
-                ? bytes[..Bytes]
-                : throw new StartRefusedException("EmailApi__MasterKey must be 32 bytes as base64; `openssl rand -base64 32` makes one.");
-        }
+        if (options.MasterKey is { } given) return Parse(given)!;   // the settings were checked at the start
 
         var path = Path.Combine(Path.GetFullPath(options.DataDirectory), "master.key");
-        return Convert.FromBase64String(PrivateFile.ReadOrCreate(path, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(Bytes))));
+        return Parse(PrivateFile.ReadOrCreate(path, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(Bytes))))
+            ?? throw new StartRefusedException($"{path} does not hold 32 bytes as base64: bring back the key that the database was made with.");
+    }
+
+    /// <returns>The key; null when the text is not 32 bytes as base64.</returns>
+    internal static byte[]? Parse(string text)
+    {
+        var bytes = new byte[Bytes + 1];
+        return Convert.TryFromBase64String(text.Trim(), bytes, out var length) && length == Bytes ? bytes[..Bytes] : null;
     }
 }
 
@@ -62,10 +64,11 @@ sealed class MasterKeyDecryptor(IServiceProvider services) : IXmlDecryptor
 }
 
 /// <summary>Sees at the start that every key of the ring opens: a node with another master key would write what no other can read.</summary>
-public sealed class KeyRing(IKeyManager keys)
+public sealed class KeyRing(IKeyManager keys, MasterKey master)
 {
     public void Check()
     {
+        _ = master.Value;   // a wrong one shows now, and not with the first secret
         foreach (var key in keys.GetAllKeys().Where(k => !k.IsRevoked))
         {
             try

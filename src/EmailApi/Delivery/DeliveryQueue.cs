@@ -10,9 +10,10 @@ namespace EmailApi.Delivery;
 public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts);
 
 /// <summary>Claimed recipients of one email, with what is needed to send to them.</summary>
+/// <param name="Date">The Date field: acceptance or <c>send_at</c>.</param>
 /// <param name="Document">Null when the content is gone.</param>
 public sealed record ClaimedEmail(
-    Guid Id, Guid Token, int ProjectId, string Stream, string FromAddress, string InternetMessageId, DateTimeOffset CreatedAt,
+    Guid Id, Guid Token, int ProjectId, string Stream, string FromAddress, string InternetMessageId, DateTimeOffset Date,
     EnvelopeKind Envelope, byte[]? Document, bool IsProtected, IReadOnlyList<Claimed> Recipients);
 
 /// <summary>Takes due recipients and keeps the leases on them alive. Every later write proves its lease by the token.</summary>
@@ -48,7 +49,7 @@ public sealed class DeliveryQueue(EngineDatabase database)
             from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts
         )
         select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
-               e.created_at, e.envelope, c.is_protected,
+               coalesce(e.send_at, e.created_at), e.envelope, c.is_protected,
                case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end
         from leased l
         join recipients r on r.email_id = l.email_id and r.n = l.n

@@ -1,12 +1,15 @@
+using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Projects;
 using EmailApi.Relays;
+using Microsoft.EntityFrameworkCore;
+using Stream = EmailApi.Projects.Stream;
 
 namespace EmailApi.Delivery;
 
 /// <summary>Composes a claimed email, hands it to the relay and gives the outcomes to the recorder. No transaction is open meanwhile.</summary>
 public sealed partial class EmailSender(
-    ContentReader contents, StreamCatalog streams, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
+    IDbContextFactory<EmailDb> databases, ContentCodec codec, StreamCatalog streams, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
     : IDisposable
 {
     readonly CancellationTokenSource cut = new();
@@ -61,7 +64,7 @@ public sealed partial class EmailSender(
         {
             var endedAt = clock.GetTimestamp();
             var stream = await streams.FindAsync(email.ProjectId, email.Stream, CancellationToken.None);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(relay, email, recipients[i], outcomes[i], stream?.InDoubt ?? InDoubtRule.Retry, startedAt, endedAt, tls));
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(relay, email, recipients[i], outcomes[i], stream, startedAt, endedAt, tls));
         }
         catch (Exception error)
         {
@@ -81,16 +84,20 @@ public sealed partial class EmailSender(
     {
         if (email.Document is null) return ([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "content_gone"))], null);
 
-        var (content, blobs) = await contents.ReadAsync(email.ProjectId, email.Document, email.IsProtected, CancellationToken.None);
+        var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, async hashes =>
+        {
+            await using var db = await databases.CreateDbContextAsync();
+            return await db.BlobsAsync(email.ProjectId, hashes, CancellationToken.None);
+        });
         var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
-        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
         var needsSmtpUtf8 = MimeComposer.NeedsSmtpUtf8(content, only) || recipients.Any(r => Address.NeedsSmtpUtf8(r.Address));
         return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cut.Token);
     }
 
     static Result ResultOf(
-        RelayConnections relay, ClaimedEmail email, Claimed recipient, Outcome outcome, InDoubtRule rule, long startedAt, long endedAt, string? tls) =>
-        new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, rule))
+        RelayConnections relay, ClaimedEmail email, Claimed recipient, Outcome outcome, Stream? stream, long startedAt, long endedAt, string? tls) =>
+        new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, stream?.InDoubt ?? InDoubtRule.Retry, stream?.Retry))
         {
             Attempt = new(relay.Relay.Name, outcome.Step, startedAt, endedAt, tls),
             IsDoubt = outcome is Outcome.InDoubt,

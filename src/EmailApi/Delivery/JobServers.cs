@@ -28,6 +28,7 @@ public sealed partial class JobServers(
         try
         {
             recurring.AddOrUpdate<PartitionsJob>("partitions", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
+            recurring.AddOrUpdate<UnusedBlobsJob>("unused-blobs", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
             recurring.AddOrUpdate<HousekeepingJob>("housekeeping", job => job.RunAsync(CancellationToken.None), "*/10 * * * *");
             servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
             servers.Add(Start(Ordinary, node, 2));

@@ -36,7 +36,7 @@ public sealed partial class KeepLanesRunning(
             servers.TryStart(runs.Names.Count());
             foreach (var lane in runs.Names.Where(lane => !runs.IsRunning(lane))) StartRun(lane, stopping);
         }
-        while (await timer.WaitForNextTickAsync(stopping).AsTask().WaitAsync(stopping));
+        while (await timer.WaitForNextTickAsync(stopping) && !runs.IsStopping);
     }
 
     void StartRun(string lane, CancellationToken stopping)
@@ -102,8 +102,8 @@ public sealed partial class KeepLanesRunning(
         while (sender.Sending > 0 && !limit.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
         sender.Cut();
         while (sender.Sending > 0 && !cancellationToken.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        await base.StopAsync(cancellationToken);   // before the servers: it would start them again
         servers.Stop();
-        await base.StopAsync(cancellationToken);
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Hangfire could not start the run of {Lane}; it runs in this process")]

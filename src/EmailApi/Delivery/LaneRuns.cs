@@ -19,9 +19,11 @@ public sealed class LaneRuns(TimeProvider clock) : IAsyncDisposable
 
     /// <summary>Begins the lane's run; null when it has one, or when the node does not know the lane or stops.</summary>
     public Run? TryBegin(string lane) =>
-        !stopping.IsCancellationRequested && lanes.TryGetValue(lane, out var known) && known.TryBegin()
+        !IsStopping && lanes.TryGetValue(lane, out var known) && known.TryBegin()
             ? new Run(known, stopping.Token)
             : null;
+
+    public bool IsStopping => stopping.IsCancellationRequested;
 
     /// <summary>Ends the claiming; dialogues go on.</summary>
     public void Stop() => stopping.Cancel();

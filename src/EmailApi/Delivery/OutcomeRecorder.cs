@@ -83,7 +83,8 @@ public sealed partial class OutcomeRecorder(
         if (emails.Length == 0) return;
         try
         {
-            await RecordSql.DropSensitiveAsync(database.Source, emails, CancellationToken.None);
+            await using var connection = await database.Source.OpenConnectionAsync();
+            await RecordSql.DropSensitiveAsync(connection, emails, CancellationToken.None);
         }
         catch (Exception error) when (DatabaseTrouble.IsUnavailable(error))
         {

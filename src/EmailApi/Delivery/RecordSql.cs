@@ -100,9 +100,9 @@ static class RecordSql
 
     /// <summary>Drops the content of sensitive mail that has no open recipient any more.</summary>
     /// <param name="emails">Which to look at; null: all.</param>
-    public static async Task DropSensitiveAsync(NpgsqlDataSource database, Guid[]? emails, CancellationToken cancel)
+    public static async Task DropSensitiveAsync(NpgsqlConnection connection, Guid[]? emails, CancellationToken cancel)
     {
-        await using var command = database.CreateCommand("""
+        await using var command = new NpgsqlCommand("""
             with gone as (
                 delete from contents c where c.is_protected and ($1::uuid[] is null or c.email_id = any($1))
                     and not exists (select from queue q where q.email_id = c.email_id) returning c.email_id
@@ -110,7 +110,7 @@ static class RecordSql
                 delete from blob_uses u using gone where u.email_id = gone.email_id returning u.project_id, u.hash
             )
             delete from blobs b using unused u where b.project_id = u.project_id and b.hash = u.hash
-            """);
+            """, connection);
         command.Parameters.Add(new() { Value = (object?)emails ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Uuid });
         await command.ExecuteNonQueryAsync(cancel);
     }

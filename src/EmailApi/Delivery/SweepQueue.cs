@@ -46,7 +46,12 @@ public sealed partial class SweepQueue(
         // While the database was away nobody could renew: the living get one lease to do so.
         if (reachableSince is { } since && clock.GetElapsedTime(since) > DeliveryQueue.Lease) await SettleDeadAsync(cancel);
         if (rounds % AdoptEveryRounds == 0) await AdoptAsync(cancel);
-        if (rounds % DropEveryRounds == 0) await RecordSql.DropSensitiveAsync(database.Source, null, cancel);
+        if (rounds % DropEveryRounds == 0)
+        {
+            await using var connection = await database.Source.OpenConnectionAsync(cancel);
+            await RecordSql.DropSensitiveAsync(connection, null, cancel);
+        }
+
         rounds++;
     }
 
@@ -86,7 +91,7 @@ public sealed partial class SweepQueue(
         {
             var transition = row.GetInt16(3) >= PoisonClaims
                 ? new Transition(RecipientState.Failed, Reason: "poison")
-                : Transition.Of(new Outcome.InDoubt(""), 1, row.GetInt16(4), Words.Parse<InDoubtRule>(row.GetString(6)));
+                : Transition.Of(new Outcome.InDoubt(""), 1, row.GetInt16(4), Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
             var now = clock.GetTimestamp();
             return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
             {
@@ -100,14 +105,20 @@ public sealed partial class SweepQueue(
     /// <summary>Mail whose lane this configuration no longer has waits for nobody: it goes where new mail goes.</summary>
     async Task AdoptAsync(CancellationToken cancel)
     {
-        if (relays.IsMissing) return;
+        if (relays.IsMissing || !runs.Names.Any()) return;
         await using var command = database.Source.CreateCommand($"""
             update queue set lane = $2 where (email_id, n) in (
                 select email_id, n from queue where lane <> all($1) and lease_until is null limit {MaxRows} for update skip locked)
             """);
         command.Parameters.Add(new() { Value = runs.Names.ToArray() });
         command.Parameters.Add(new() { Value = relays.LaneOf() });
-        if (runs.Names.Any() && await command.ExecuteNonQueryAsync(cancel) > 0) signals.WakeAll();
+        int adopted;
+        do
+        {
+            adopted = await command.ExecuteNonQueryAsync(cancel);
+            if (adopted > 0) signals.WakeAll();
+        }
+        while (adopted == MaxRows);   // in steps, so that no claim waits long
     }
 
     static async Task<List<Result>> ReadAsync(NpgsqlCommand command, Func<NpgsqlDataReader, Result> read, CancellationToken cancel)

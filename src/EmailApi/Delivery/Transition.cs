@@ -10,14 +10,15 @@ public sealed record Transition(RecipientState State, TimeSpan? Wait = null, str
     /// <summary>Every case in one place.</summary>
     /// <param name="attempts">Made so far, this one included.</param>
     /// <param name="doubts">How often it was in doubt before.</param>
-    public static Transition Of(Outcome outcome, int attempts, int doubts, InDoubtRule inDoubt) => outcome switch
+    /// <param name="waits">The stream's own waits between tries; null: the server's.</param>
+    public static Transition Of(Outcome outcome, int attempts, int doubts, InDoubtRule inDoubt, TimeSpan[]? waits) => outcome switch
     {
         Outcome.Replied { Reply.Code: >= 200 and < 300 } => new(RecipientState.Sent),
         Outcome.Replied { Reply: { IsPermanent: true } reply, Step: var step } when IsVerdict(step, reply) =>
             step is SmtpStep.Mail ? new(RecipientState.Failed, Reason: "sender_refused") : new(RecipientState.Bounced),
         Outcome.Failed failed => new(RecipientState.Failed, Reason: failed.Reason),
         Outcome.InDoubt => OfDoubt(doubts, inDoubt),
-        _ => new(RecipientState.Deferred, RetrySchedule.NextWait(attempts, Random.Shared.NextDouble())),
+        _ => new(RecipientState.Deferred, RetrySchedule.NextWait(waits, attempts, Random.Shared.NextDouble())),
     };
 
     /// <summary>The relay may have it: the stream's rule decides. In doubt a second time it is held.</summary>

@@ -21,11 +21,9 @@ public sealed class EmailAcceptor(
     /// <exception cref="ProblemException">422 when the request is not valid, or its idempotency key was used for another.</exception>
     public async Task<AcceptedAnswer> AcceptAsync(SendEmailRequest request, Caller caller, Idempotency? idempotency, CancellationToken cancel)
     {
-        var checkedEmail = await CheckAsync(request, caller, pointer: "#", cancel);
-        if (checkedEmail.Errors is { } errors)
-            return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Invalid(errors);
+        var (draft, refusal) = await CheckAsync(request, caller, pointer: "#", cancel);
+        if (draft is null) return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw refusal!;
 
-        var draft = checkedEmail.Draft!;
         var answer = JsonSerializer.SerializeToUtf8Bytes(SendEmailResponse.Of(draft), ApiJson.Wire.SendEmailResponse);
         return await StoreAsync([draft], answer, idempotency, cancel);
     }
@@ -35,28 +33,28 @@ public sealed class EmailAcceptor(
         SendBatchRequest request, bool isPermissive, Caller caller, Idempotency? idempotency, CancellationToken cancel)
     {
         if (request.Items.Count is 0 or > MaxBatch)
-            throw Invalid([new("#", "count", $"A batch has 1 to {MaxBatch:N0} mails; this one has {request.Items.Count:N0}.")]);
+            throw Validation.Invalid([new("#", "count", $"A batch has 1 to {MaxBatch:N0} mails; this one has {request.Items.Count:N0}.")]);
 
         var drafts = new List<EmailDraft>(request.Items.Count);
         var results = new List<BatchItem>(request.Items.Count);
-        var errors = new List<FieldError>();
+        var refusals = new List<ProblemException>();
         for (var i = 0; i < request.Items.Count; i++)
         {
-            var item = await CheckAsync(request.Items[i], caller, $"#/{i}", cancel);
-            if (item.Draft is { } draft)
+            var (draft, refusal) = await CheckAsync(request.Items[i], caller, $"#/{i}", cancel);
+            if (draft is not null)
             {
                 drafts.Add(draft);
                 results.Add(new(i) { Id = EmailId.Format(draft.Id), Status = draft.State.Word() });
             }
             else
             {
-                errors.AddRange(item.Errors!);
-                results.Add(new(i) { Error = new(ProblemKind.Validation.Code, item.Errors![0].Detail, item.Errors) });
+                refusals.Add(refusal!);
+                results.Add(new(i) { Error = new(refusal!.Kind.Code, refusal.Errors![0].Detail, refusal.Errors) });
             }
         }
 
-        if (errors.Count > 0 && !isPermissive)
-            return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Invalid(errors);
+        if (refusals.Count > 0 && !isPermissive)
+            return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Together(refusals);
 
         var answer = JsonSerializer.SerializeToUtf8Bytes(new SendBatchResponse(results), ApiJson.Wire.SendBatchResponse);
         return drafts.Count > 0
@@ -74,7 +72,7 @@ public sealed class EmailAcceptor(
         return stored;
     }
 
-    async Task<(EmailDraft? Draft, List<FieldError>? Errors)> CheckAsync(JsonElement item, Caller caller, string pointer, CancellationToken cancel)
+    async Task<(EmailDraft? Draft, ProblemException? Refusal)> CheckAsync(JsonElement item, Caller caller, string pointer, CancellationToken cancel)
     {
         SendEmailRequest? request;
         try
@@ -83,26 +81,29 @@ public sealed class EmailAcceptor(
         }
         catch (JsonException error)
         {
-            return (null, [new(pointer + JsonPointer.Of(error.Path)[1..], "wrong_type", "The value has the wrong type.")]);
+            return (null, Validation.Invalid([new(pointer + JsonPointer.Of(error.Path)[1..], "wrong_type", "The value has the wrong type.")]));
         }
 
         return request is null
-            ? (null, [new(pointer, "required", "A mail is an object.")])
+            ? (null, Validation.Invalid([new(pointer, "required", "A mail is an object.")]))
             : await CheckAsync(request, caller, pointer, cancel);
     }
 
-    async Task<(EmailDraft? Draft, List<FieldError>? Errors)> CheckAsync(SendEmailRequest request, Caller caller, string pointer, CancellationToken cancel)
+    async Task<(EmailDraft? Draft, ProblemException? Refusal)> CheckAsync(SendEmailRequest request, Caller caller, string pointer, CancellationToken cancel)
     {
         var errors = validator.Validate(request).Errors
             .ConvertAll(e => new FieldError(pointer + e.PropertyName[1..], e.ErrorCode, e.ErrorMessage));
         var name = request.Stream ?? Projects.Stream.Transactional;
         var stream = await streams.FindAsync(caller.ProjectId, name, cancel);
         if (stream is null && name.Length > 0) errors.Add(new(pointer + "/stream", "unknown_stream", $"The project has no stream {name}; leave the field out for transactional."));
-        return errors.Count > 0
-            ? (null, errors)
-            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(), codec, clock.GetUtcNow()), null);
+        if (errors.Count > 0) return (null, Validation.Invalid(errors));
+
+        var bounds = KeyBounds.Broken(request, caller, pointer).ToList();
+        return bounds.Count > 0
+            ? (null, Validation.Refusal(ProblemKind.NotAllowed, bounds))
+            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(caller.Mode), codec, clock.GetUtcNow()), null);
     }
 
-    static ProblemException Invalid(List<FieldError> errors) => new(ProblemKind.Validation,
-        errors.Count == 1 ? $"{errors[0].Pointer}: {errors[0].Detail}" : $"{errors.Count} places are wrong; errors names each.", errors);
+    static ProblemException Together(List<ProblemException> refusals) =>
+        Validation.Refusal((refusals.Find(r => r.Kind == ProblemKind.Validation) ?? refusals[0]).Kind, [.. refusals.SelectMany(r => r.Errors!)]);
 }

@@ -61,12 +61,10 @@ public sealed record EmailDraft
             IsSensitive = owner is not null,
             Tags = request.Tags is { Count: > 0 } tags ? JsonSerializer.Serialize(tags, ApiJson.Wire.DictionaryStringString) : null,
             Metadata = request.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : null,
-            SendAt = Time(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,
-            ExpiresAt = Time(request.ExpiresAt),
+            SendAt = Instant.OrNull(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,
+            ExpiresAt = Instant.OrNull(request.ExpiresAt),
         };
     }
-
-    static DateTimeOffset? Time(string? text) => text is not null && Instant.TryParse(text, out var at) ? at : null;
 }
 
 /// <param name="N">Counts from 1: to, then cc, then bcc.</param>

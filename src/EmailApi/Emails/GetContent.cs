@@ -10,20 +10,20 @@ namespace EmailApi.Emails;
 /// <summary>GET /v1/emails/{id}/content and /raw: what a mail says, as asked and as it leaves.</summary>
 public static class GetContent
 {
-    public static async Task<GetContentResponse> HandleAsync(string id, Caller caller, EmailDb db, ContentReader reader, CancellationToken cancel)
+    public static async Task<GetContentResponse> HandleAsync(string id, Caller caller, EmailDb db, ContentCodec codec, CancellationToken cancel)
     {
         var email = await db.FindAsync(id, caller, cancel);
-        var (content, blobs) = await ReadAsync(email, db, reader, cancel);
+        var (content, blobs) = await ReadAsync(email, db, codec, cancel);
         return new(content.From, content.To, content.Cc, content.ReplyTo, content.Subject, content.Html, content.Text,
             content.Headers.GroupBy(h => h.Name).ToDictionary(h => h.Key, h => h.First().Value),
             [.. content.Attachments.Select(a => new AttachmentResponse(a.FileName, a.ContentType, a.ContentId, a.SizeBytes, Convert.ToHexStringLower(SHA256.HashData(blobs[a.Hash])), blobs[a.Hash]))]);
     }
 
     /// <summary>The message as a relay gets it; with separate envelopes, the first recipient's copy.</summary>
-    public static async Task<IResult> HandleRawAsync(string id, Caller caller, HttpContext http, EmailDb db, ContentReader reader, CancellationToken cancel)
+    public static async Task<IResult> HandleRawAsync(string id, Caller caller, HttpContext http, EmailDb db, ContentCodec codec, CancellationToken cancel)
     {
         var email = await db.FindAsync(id, caller, cancel);
-        var (content, blobs) = await ReadAsync(email, db, reader, cancel);
+        var (content, blobs) = await ReadAsync(email, db, codec, cancel);
         Mailbox? only = null;
         if (email.Envelope is EnvelopeKind.Separate)
         {
@@ -31,18 +31,21 @@ public static class GetContent
             only = new(first.Address, first.Name);
         }
 
-        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.SendAt ?? email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
         RawMessage.Protect(http.Response);
         return Results.Bytes(MimeComposer.ToBytes(message), RawMessage.MediaType, $"{id}.eml");
     }
 
     /// <exception cref="ProblemException">409 <c>content_gone</c>.</exception>
-    static async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> ReadAsync(Email email, EmailDb db, ContentReader reader, CancellationToken cancel)
+    static async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> ReadAsync(Email email, EmailDb db, ContentCodec codec, CancellationToken cancel)
     {
         var stored = await db.Contents.AsNoTracking().SingleOrDefaultAsync(c => c.EmailId == email.Id, cancel)
-            ?? throw new ProblemException(ProblemKind.ContentGone, "The content's time is over, or it was sensitive and all recipients are final; the events remain.");
-        return await reader.ReadAsync(email.ProjectId, stored.Document, stored.IsProtected, cancel);
+            ?? throw Gone();
+        return await codec.UnpackAsync(stored.Document, stored.IsProtected, hashes => db.BlobsAsync(email.ProjectId, hashes, cancel));
     }
+
+    internal static ProblemException Gone() =>
+        new(ProblemKind.ContentGone, "The content's time is over, or it was sensitive and all recipients are final; the events remain.");
 }
 
 /// <summary>How a stored message is handed out: as a download that no browser interprets.</summary>

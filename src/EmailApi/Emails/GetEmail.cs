@@ -14,6 +14,13 @@ public static class GetEmail
     public static async Task<GetEmailResponse> HandleAsync(string id, Caller caller, EmailDb db, CancellationToken cancel)
     {
         var email = await db.FindAsync(id, caller, cancel);
+        return await ShowAsync(email.Id, db, cancel);
+    }
+
+    /// <summary>An email as it stands, for every endpoint that answers with one. Its project was checked.</summary>
+    internal static async Task<GetEmailResponse> ShowAsync(Guid id, EmailDb db, CancellationToken cancel)
+    {
+        var email = await db.Emails.AsNoTracking().SingleAsync(e => e.Id == id, cancel);
         var rows = await (
             from r in db.Recipients.AsNoTracking()
             where r.EmailId == email.Id
@@ -49,7 +56,9 @@ public static class GetEmail
         (EmailId.TryParse(id, out var guid)
             ? await db.Emails.AsNoTracking().SingleOrDefaultAsync(e => e.Id == guid && e.ProjectId == caller.ProjectId, cancel)
             : null)
-        ?? throw new ProblemException(ProblemKind.NotFound, "There is no email with this id in the key's project.");
+        ?? throw Unknown();
+
+    internal static ProblemException Unknown() => new(ProblemKind.NotFound, "There is no email with this id in the key's project.");
 }
 
 /// <param name="Status">Derived from the recipients, see the docs on states.</param>

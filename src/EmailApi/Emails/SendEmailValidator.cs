@@ -1,9 +1,7 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using EmailApi.Http;
 using FluentValidation;
-using FluentValidation.Results;
 
 namespace EmailApi.Emails;
 
@@ -17,8 +15,6 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
     public const int MaxTags = 50;
     public const int MaxTagLength = 256;
     public const int MaxMetadataBytes = 16 * 1024;
-    public static readonly TimeSpan PastSendAt = TimeSpan.FromMinutes(5);
-    public static readonly TimeSpan FutureSendAt = TimeSpan.FromDays(366);
 
     static readonly string[] ComesLater = ["template", "track", "return_receipt"];
 
@@ -32,7 +28,7 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
             Headers(request, context);
             Attachments(request, context);
             Tags(request, context);
-            Times(request, clock.GetUtcNow(), context);
+            context.CheckTimes(request.SendAt, request.ExpiresAt, clock.GetUtcNow());
 
             if (request.Envelope is not null && !Words.TryParse<EnvelopeKind>(request.Envelope, out _))
                 context.Add("unknown_value", "Give shared or separate.", "envelope");
@@ -168,41 +164,4 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
             return true;   // how the reader says that an escape is half of a pair
         }
     }
-
-    static void Times(SendEmailRequest request, DateTimeOffset now, ValidationContext<SendEmailRequest> context)
-    {
-        var sendAt = Time(request.SendAt, "send_at");
-        if (sendAt < now - PastSendAt) context.Add("in_the_past", "send_at lies more than 5 minutes in the past; leave it out to send now.", "send_at");
-        if (sendAt > now + FutureSendAt) context.Add("too_far", "send_at lies more than one year ahead.", "send_at");
-        var expiresAt = Time(request.ExpiresAt, "expires_at");
-        if (expiresAt <= (sendAt > now ? sendAt : now)) context.Add("in_the_past", "expires_at must lie after now and after send_at.", "expires_at");
-        if (expiresAt > now + FutureSendAt + FutureSendAt) context.Add("too_far", "expires_at lies more than one year after the last possible send_at.", "expires_at");
-
-        DateTimeOffset? Time(string? text, string field)
-        {
-            if (text is null) return null;
-            if (Instant.TryParse(text, out var at)) return at;
-            context.Add("invalid_time", "Give a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.", field);
-            return null;
-        }
-    }
-}
-
-/// <summary>RFC 3339 date-times: always with an offset, so that nobody guesses a time zone.</summary>
-public static class Instant
-{
-    static readonly string[] Formats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mmK"];
-
-    public static bool TryParse(string text, out DateTimeOffset at)
-    {
-        at = default;
-        var hasOffset = text.Length > 16 && (text[^1] is 'Z' or 'z' || text[^6] is '+' or '-');
-        return hasOffset && DateTimeOffset.TryParseExact(text.ToUpperInvariant(), Formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out at);
-    }
-}
-
-static class Failures
-{
-    public static void Add<T>(this ValidationContext<T> context, string code, string detail, params object[] at) =>
-        context.AddFailure(new ValidationFailure(JsonPointer.Of(at), detail) { ErrorCode = code });
 }

@@ -43,6 +43,14 @@ public sealed class Blob : IEntityTypeConfiguration<Blob>
     }
 }
 
+static class Blobs
+{
+    /// <summary>Bytes by the hash that names them, in lower-case hex.</summary>
+    public static async Task<IReadOnlyDictionary<string, byte[]>> BlobsAsync(this EmailDb db, int projectId, IReadOnlyList<byte[]> hashes, CancellationToken cancel) =>
+        await db.Blobs.AsNoTracking().Where(b => b.ProjectId == projectId && hashes.Contains(b.Hash))
+            .ToDictionaryAsync(b => Convert.ToHexStringLower(b.Hash), b => b.Bytes, cancel);
+}
+
 /// <summary>Which email uses which blob: a blob that none uses may go.</summary>
 public sealed class BlobUse : IEntityTypeConfiguration<BlobUse>
 {

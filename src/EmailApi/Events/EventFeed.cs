@@ -25,7 +25,7 @@ public static class EventFeed
         order by e.transaction, e.ordinal limit $4
         """;
 
-    public static async Task<Page<EventResponse>> HandleAsync(string? after, int? limit, string? types, Caller caller, NpgsqlDataSource database, CancellationToken cancel)
+    public static async Task<Page<EventResponse>> HandleAsync(string? after, int? limit, string? types, Caller caller, EmailDb db, CancellationToken cancel)
     {
         ulong transaction = 0;
         long ordinal = 0;
@@ -34,7 +34,7 @@ public static class EventFeed
                 || !long.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out ordinal)))
             throw Paging.BadCursor();
 
-        await using var command = database.CreateCommand(Feed);
+        await using var command = new NpgsqlCommand(Feed, (NpgsqlConnection)db.Database.GetDbConnection());
         command.Parameters.Add(new() { Value = caller.ProjectId });
         command.Parameters.Add(new() { Value = transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });
         command.Parameters.Add(new() { Value = ordinal });

@@ -1,3 +1,4 @@
+using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Projects;
 
@@ -7,6 +8,6 @@ namespace EmailApi.Events;
 public static class EventsSetup
 {
     public static void MapEvents(this WebApplication app) =>
-        app.MapGet("/v1/events", EventFeed.HandleAsync).WithTags("Events")
+        app.MapRead("/v1/events", EventFeed.HandleAsync).WithTags("Events")
             .Describe("listEvents", "Every event of the project once, from a cursor on", Scopes.Read, 400);
 }

@@ -5,6 +5,7 @@ using EmailApi.Capture;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Operations;
+using EmailApi.Projects;
 
 namespace EmailApi.Http;
 
@@ -26,6 +27,17 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(Page<CapturedResponse>))]
 [JsonSerializable(typeof(CapturedDetailResponse))]
 [JsonSerializable(typeof(LedgerResponse))]
+[JsonSerializable(typeof(RescheduleRequest))]
+[JsonSerializable(typeof(ResolveRequest))]
+[JsonSerializable(typeof(CreateKeyRequest))]
+[JsonSerializable(typeof(KeyResponse))]
+[JsonSerializable(typeof(Page<KeyResponse>))]
+[JsonSerializable(typeof(ProjectRequest))]
+[JsonSerializable(typeof(ProjectResponse))]
+[JsonSerializable(typeof(Page<ProjectResponse>))]
+[JsonSerializable(typeof(StreamRequest))]
+[JsonSerializable(typeof(StreamResponse))]
+[JsonSerializable(typeof(Page<StreamResponse>))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]

@@ -23,6 +23,7 @@ sealed class AppOptionsValidator : IValidateOptions<AppOptions>
 
         foreach (var twice in options.Relays.GroupBy(r => r.Name).Where(g => g.Count() > 1))
             failures.Add($"EmailApi__Relays: two relays are named {twice.Key}; give each a name of its own.");
+        if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: it must be 32 bytes as base64; `openssl rand -base64 32` makes one.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
         return failures.Count > 0 ? ValidateOptionsResult.Fail(failures) : ValidateOptionsResult.Success;

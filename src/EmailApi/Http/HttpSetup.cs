@@ -62,6 +62,7 @@ public static class HttpSetup
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
         builder.Logging.AddFilter("EmailApi.Projects.ApiKeyAuthentication", LogLevel.Warning);
         builder.Logging.AddFilter("Hangfire", LogLevel.Warning);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);   // a start that failed: Program says why, in a sentence
     }
 
     static void TrustProxies(ForwardedHeadersOptions options, IOptions<AppOptions> app)

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Text;
 
@@ -20,6 +21,11 @@ public static class Paging
         _ => throw new ProblemException(ProblemKind.BadRequest, $"limit must be from 1 to {MaxLimit}; {asked} is not."),
     };
 
+    /// <summary>A page of rows, one more of which was read than it shows.</summary>
+    /// <param name="key">What the cursor after a row holds.</param>
+    public static Page<TResponse> Page<T, TResponse>(List<T> rows, int take, Func<T, TResponse> show, Func<T, object[]> key) =>
+        new([.. rows.Take(take).Select(show)], rows.Count > take ? Cursor(key(rows[take - 1])) : null);
+
     public static string Cursor(params ReadOnlySpan<object> key) =>
         Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Join('.', key.ToArray().Select(k => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{k}")))));
 
@@ -29,7 +35,8 @@ public static class Paging
     {
         if (string.IsNullOrEmpty(cursor)) return null;
         Span<byte> bytes = stackalloc byte[128];
-        if (cursor.Length <= 128 && Base64Url.TryDecodeFromChars(cursor, bytes, out var length) && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var key && key.Length == parts)
+        // Not TryDecodeFromChars: it throws when the text is no base64url.
+        if (cursor.Length <= 128 && Base64Url.DecodeFromChars(cursor, bytes, out _, out var length) is OperationStatus.Done && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var key && key.Length == parts)
             return key;
         throw BadCursor();
     }

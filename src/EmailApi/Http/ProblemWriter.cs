@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using EmailApi.Data;
 using Microsoft.AspNetCore.Diagnostics;
 
@@ -37,7 +38,7 @@ public static partial class ProblemWriter
                 if (problem.RetryAfter is { } seconds) http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
                 return WriteAsync(http, problem.Kind, problem.Message, problem.Errors);
             case BadHttpRequestException bad:
-                return WriteAsync(http, ProblemKind.OfStatus(bad.StatusCode), bad.StatusCode == 413 ? TooLargeDetail : bad.Message);
+                return WriteAsync(http, ProblemKind.OfStatus(bad.StatusCode), bad.StatusCode == 413 ? TooLargeDetail : Explain(bad));
             case OperationCanceledException when http.RequestAborted.IsCancellationRequested:
                 http.Response.StatusCode = 499;
                 return Task.CompletedTask;
@@ -50,6 +51,14 @@ public static partial class ProblemWriter
                 return WriteAsync(http, ProblemKind.Internal, "The error is in the server's log under this trace_id.");
         }
     }
+
+    /// <summary>The framework's sentence; where it names a parameter, without the .NET type.</summary>
+    static string Explain(BadHttpRequestException bad) => Unbindable().Match(bad.Message) is { Success: true } parameter
+        ? $"{parameter.Groups["name"].Value} cannot be {parameter.Groups["value"].Value}."
+        : bad.Message;
+
+    [GeneratedRegex("^Failed to bind parameter \"(?:.* )?(?<name>\\w+)\" from \"(?<value>.*)\"\\.$")]
+    private static partial Regex Unbindable();
 
     /// <summary>For answers that have a status but no body: unknown routes, wrong methods.</summary>
     public static Task HandleStatusAsync(StatusCodeContext context)

@@ -40,14 +40,19 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind BadCursor = new(400, "bad_cursor", "The cursor is not one of ours");
     public static readonly ProblemKind Unauthorized = new(401, "unauthorized", "A valid API key is needed");
     public static readonly ProblemKind Forbidden = new(403, "forbidden", "The key may not do this");
+    public static readonly ProblemKind NotAllowed = new(403, "not_allowed", "The key is not allowed to send this");
     public static readonly ProblemKind NotFound = new(404, "not_found", "There is no such thing");
     public static readonly ProblemKind MethodNotAllowed = new(405, "method_not_allowed", "The method is not offered here");
     public static readonly ProblemKind ContentGone = new(409, "content_gone", "The content is gone");
     public static readonly ProblemKind IdempotencyInProgress = new(409, "idempotency_in_progress", "The first request with this key is still under way");
+    public static readonly ProblemKind WrongState = new(409, "wrong_state", "The email's state does not allow this");
+    public static readonly ProblemKind Exists = new(409, "exists", "There is one of that name");
+    public static readonly ProblemKind InUse = new(409, "in_use", "It is still in use");
     public static readonly ProblemKind TooLarge = new(413, "too_large", "The request is too large");
     public static readonly ProblemKind UnsupportedMediaType = new(415, "unsupported_media_type", "The body's media type is not supported");
     public static readonly ProblemKind Validation = new(422, "validation", "The request is not valid");
     public static readonly ProblemKind IdempotencyMismatch = new(422, "idempotency_mismatch", "The idempotency key was used for another request");
+    public static readonly ProblemKind TooManyFailures = new(429, "too_many_failures", "Too many wrong keys came from this address");
     public static readonly ProblemKind Internal = new(500, "internal", "Something went wrong on our side");
     public static readonly ProblemKind DatabaseUnavailable = new(503, "database_unavailable", "The database is away");
 

@@ -43,6 +43,7 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
         // Messages of ours end with a full stop of their own; the serializer's carry a "Path: …" tail with names of .NET types.
         var message = error.Message;
         if (message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal)) message = "The value has the wrong type.";
+        if (message.StartsWith("Duplicate property", StringComparison.Ordinal)) message = "A property stands twice.";
         var tail = message.IndexOf(" Path: ", StringComparison.Ordinal);
         if (tail > 0) message = message[..tail];
         return error.LineNumber is { } line ? $"{message} (line {line + 1}, byte {error.BytePositionInLine + 1})" : message;

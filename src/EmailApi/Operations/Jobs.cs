@@ -12,6 +12,23 @@ public sealed class PartitionsJob(Partitions partitions)
     public Task RunAsync(CancellationToken cancel) => partitions.EnsureAsync(cancel);
 }
 
+/// <summary>Hourly: attachments and large bodies that no mail uses any more. One used within the hour may belong to an accept that is not
+/// committed yet.</summary>
+public sealed class UnusedBlobsJob(EngineDatabase database)
+{
+    public async Task RunAsync(CancellationToken cancel)
+    {
+        await using var connection = await database.Source.OpenConnectionAsync(cancel);
+        await using var command = new NpgsqlCommand("""
+            delete from blobs where (project_id, hash) in (
+                select b.project_id, b.hash from blobs b where b.used_at < now() - interval '1 hour'
+                    and not exists (select from blob_uses u where u.project_id = b.project_id and u.hash = b.hash) limit 500)
+                and used_at < now() - interval '1 hour'
+            """, connection);
+        while (await command.ExecuteNonQueryAsync(cancel) > 0) cancel.ThrowIfCancellationRequested();
+    }
+}
+
 /// <summary>Every 10 minutes: idempotency keys whose time is over, captured mail beyond its limit, and runs of nodes that are gone.</summary>
 public sealed class HousekeepingJob(EngineDatabase database, CaptureStore captures, JobStorage storage, IBackgroundJobClient jobs)
 {

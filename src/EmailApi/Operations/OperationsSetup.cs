@@ -10,6 +10,7 @@ public static class OperationsSetup
     public static void AddOperations(this WebApplicationBuilder builder)
     {
         builder.Services.AddScoped<PartitionsJob>();
+        builder.Services.AddScoped<UnusedBlobsJob>();
         builder.Services.AddScoped<HousekeepingJob>();
         builder.Services.AddHostedService<Greeting>();
         builder.Services.AddOpenTelemetry().WithMetrics(m => m

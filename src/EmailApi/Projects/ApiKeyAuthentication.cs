@@ -10,7 +10,7 @@ namespace EmailApi.Projects;
 
 /// <summary>Bearer keys on the API (RFC 6750), and the same keys as the password of Basic on pages that a browser opens (RFC 7617).</summary>
 public sealed class ApiKeyAuthentication(
-    ApiKeys keys, DatabaseGate gate, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
+    ApiKeys keys, FailedKeys failures, DatabaseGate gate, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string SchemeName = "ApiKey";
@@ -22,10 +22,17 @@ public sealed class ApiKeyAuthentication(
     {
         if (Token() is not { Length: > 0 and <= MaxTokenLength } token) return AuthenticateResult.NoResult();
         if (!gate.IsOpen) throw new DatabaseUnavailableException(gate.Waiting);
-        if (await keys.FindAsync(token, Context.RequestAborted) is not { } key) return AuthenticateResult.Fail("unknown key");
+        var address = Context.Connection.RemoteIpAddress;
+        if (!keys.Remembers(token)) failures.ThrowIfSlowed(address);
+        if (await keys.FindAsync(token, Context.RequestAborted) is not { } key)
+        {
+            failures.Add(address);
+            return AuthenticateResult.Fail("unknown key");
+        }
 
-        var principal = new Caller(key.ProjectId, key.Id).ToPrincipal(key.Scopes, SchemeName);
-        return AuthenticateResult.Success(new(principal, SchemeName));
+        var caller = Caller.Of(key);
+        caller.StandBehind(Context);
+        return AuthenticateResult.Success(new(caller.ToPrincipal(SchemeName), SchemeName));
     }
 
     string? Token()
@@ -46,7 +53,7 @@ public sealed class ApiKeyAuthentication(
         Response.Headers.WWWAuthenticate = IsPage ? "Basic realm=\"EmailApi\", charset=\"UTF-8\"" : "Bearer realm=\"EmailApi\"";
         return ProblemWriter.WriteAsync(Context, ProblemKind.Unauthorized, Token() is null
             ? IsPage ? "Sign in with any user name and a key that has the scope manage as the password." : "Send the key as Authorization: Bearer ek_…"
-            : "The key is not known here: check that it is whole and belongs to this server.");
+            : "The key is unknown, expired or revoked: check that it is whole and belongs to this server.");
     }
 
     protected override Task HandleForbiddenAsync(AuthenticationProperties properties)

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using EmailApi.Data;
 using EmailApi.Http;
 using Microsoft.EntityFrameworkCore;
@@ -34,17 +33,15 @@ public sealed class BootstrapKey(IDbContextFactory<EmailDb> databases, IOptions<
 
         var path = Path.Combine(Path.GetFullPath(options.Value.DataDirectory), FileName);
         if (stored is not null && !File.Exists(path)) return;
-        var token = PrivateFile.ReadOrCreate(path, () => ApiKeyToken.Create("live").Token);
+        var token = PrivateFile.ReadOrCreate(path, () => ApiKeyToken.Create(KeyMode.Live).Token);
         if (stored is null) await InsertAsync(db, token, cancel);
-        else if (!CryptographicOperations.FixedTimeEquals(stored.Hash, Hash(token))) return;   // the file belongs to another database
+        else if (!CryptographicOperations.FixedTimeEquals(stored.Hash, ApiKeys.HashOf(token))) return;   // the file belongs to another database
         Made = token;
     }
 
     static async Task InsertAsync(EmailDb db, string token, CancellationToken cancel) =>
         await db.Database.ExecuteSqlAsync($"""
             insert into api_keys (id, project_id, name, hash, scopes)
-            select {ApiKeys.BootstrapId}, id, 'bootstrap', {Hash(token)}, {Scopes.All} from projects where name = {Project.Default} on conflict do nothing
+            select {ApiKeys.BootstrapId}, id, 'bootstrap', {ApiKeys.HashOf(token)}, {Scopes.All} from projects where name = {Project.Default} on conflict do nothing
             """, cancel);
-
-    static byte[] Hash(string token) => SHA256.HashData(Encoding.UTF8.GetBytes(token));
 }

@@ -1,23 +1,44 @@
-using System.Globalization;
 using System.Security.Claims;
+using EmailApi.Emails;
 
 namespace EmailApi.Projects;
 
-/// <summary>Who asks: the key behind a request, and its project.</summary>
+/// <summary>Who asks: the key behind a request, its project, and what it is bound to.</summary>
 public sealed record Caller(int ProjectId, string KeyId)
 {
-    const string ProjectClaim = "project";
+    public KeyMode Mode { get; init; }
+    public required IReadOnlyList<string> Scopes { get; init; }
+    public IReadOnlyList<string> Senders { get; init; } = [];
+    public IReadOnlyList<string> Streams { get; init; } = [];
+    public IReadOnlyList<string> Recipients { get; init; } = [];
 
-    public ClaimsPrincipal ToPrincipal(IEnumerable<string> scopes, string scheme) => new(new ClaimsIdentity(
-        [new(ProjectClaim, ProjectId.ToString(CultureInfo.InvariantCulture)), new(ClaimTypes.NameIdentifier, KeyId), .. scopes.Select(s => new Claim(Scopes.Claim, s))], scheme));
+    public bool IsBound => Senders.Count + Streams.Count + Recipients.Count > 0;
+
+    public static Caller Of(ApiKey key) => new(key.ProjectId, key.Id)
+    {
+        Mode = key.Mode,
+        Scopes = key.Scopes,
+        Senders = key.Senders,
+        Streams = key.Streams,
+        Recipients = key.Recipients,
+    };
+
+    public bool MaySendAs(string address) => Senders.Count == 0 || Senders.Any(s => AddressPattern.Covers(s, address));
+
+    public bool MaySendTo(string address) => Recipients.Count == 0 || Recipients.Any(r => AddressPattern.Covers(r, address));
+
+    public bool MayUse(string stream) => Streams.Count == 0 || Streams.Contains(stream);
+
+    public ClaimsPrincipal ToPrincipal(string scheme) => new(new ClaimsIdentity(
+        [new(ClaimTypes.NameIdentifier, KeyId), .. Scopes.Select(s => new Claim(Projects.Scopes.Claim, s))], scheme));
 
     /// <summary>Called by minimal APIs to make the parameter; endpoints that take one demand a scope, so there is always a key.</summary>
-    public static ValueTask<Caller?> BindAsync(HttpContext http)
-    {
-        var user = http.User;
-        var project = user.FindFirstValue(ProjectClaim) ?? throw new InvalidOperationException("The endpoint demands no scope.");
-        return new(new Caller(int.Parse(project, CultureInfo.InvariantCulture), user.FindFirstValue(ClaimTypes.NameIdentifier)!));
-    }
+    public static ValueTask<Caller?> BindAsync(HttpContext http) => new(Behind(http));
+
+    public static Caller Behind(HttpContext http) =>
+        http.Items[typeof(Caller)] as Caller ?? throw new InvalidOperationException("The endpoint demands no scope.");
+
+    internal void StandBehind(HttpContext http) => http.Items[typeof(Caller)] = this;
 }
 
 /// <summary>What a key may do.</summary>

@@ -10,7 +10,7 @@ public sealed class Project : IEntityTypeConfiguration<Project>
     public const string Default = "default";
 
     public int Id { get; init; }
-    public required string Name { get; init; }
+    public required string Name { get; set; }
     public DateTimeOffset CreatedAt { get; init; }
 
     public void Configure(EntityTypeBuilder<Project> project)

@@ -21,13 +21,26 @@ public sealed class Stream : IEntityTypeConfiguration<Stream>
     /// <summary>Exists in every project, and is meant when none is named.</summary>
     public const string Transactional = "transactional";
 
+    /// <summary>What streams begin with that say nothing else; by name, as the life of a one-time password is short.</summary>
+    public static readonly TimeSpan DefaultLife = TimeSpan.FromHours(48);
+    public static readonly TimeSpan OtpLife = TimeSpan.FromMinutes(10);
+    public const string Otp = "otp";
+
     public int ProjectId { get; init; }
     public required string Name { get; init; }
     /// <summary>Lower goes first; 100 is ordinary.</summary>
-    public short Priority { get; init; } = 100;
+    public short Priority { get; set; } = 100;
     /// <summary>How long delivery is tried, from the later of acceptance and <c>send_at</c>.</summary>
-    public TimeSpan Life { get; init; } = TimeSpan.FromHours(48);
-    public InDoubtRule InDoubt { get; init; }
+    public TimeSpan Life { get; set; } = DefaultLife;
+    /// <summary>The waits between tries, the last one repeated; null: the server's own schedule.</summary>
+    public TimeSpan[]? Retry { get; set; }
+    public InDoubtRule InDoubt { get; set; }
+    public bool TrackOpens { get; set; }
+    public bool TrackClicks { get; set; }
+    /// <summary>How long content, subject with tags and metadata, and events are kept after a mail's last recipient is final; null: for ever.</summary>
+    public TimeSpan? KeepContent { get; set; }
+    public TimeSpan? KeepMetadata { get; set; }
+    public TimeSpan? KeepEvents { get; set; }
 
     public void Configure(EntityTypeBuilder<Stream> stream)
     {

@@ -4,10 +4,10 @@ using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Projects;
 
-/// <summary>Streams by name, remembered for 5 s: every accept and every outcome asks.</summary>
+/// <summary>Streams by name, remembered for 4 s: every accept and every outcome asks.</summary>
 public sealed class StreamCatalog(IDbContextFactory<EmailDb> databases, TimeProvider clock)
 {
-    static readonly TimeSpan Memory = TimeSpan.FromSeconds(5);
+    static readonly TimeSpan Memory = TimeSpan.FromSeconds(4);
     const int MaxRemembered = 10_000;
 
     readonly ConcurrentDictionary<(int Project, string Name), (Stream? Stream, long ReadAt)> remembered = new();
@@ -16,6 +16,9 @@ public sealed class StreamCatalog(IDbContextFactory<EmailDb> databases, TimeProv
         remembered.TryGetValue((projectId, name), out var known) && clock.GetElapsedTime(known.ReadAt) < Memory
             ? new(known.Stream)
             : new(ReadAsync(projectId, name, cancel));
+
+    /// <summary>This node sees a change at once; others within 5 s.</summary>
+    public void Forget(int projectId, string name) => remembered.TryRemove((projectId, name), out _);
 
     async Task<Stream?> ReadAsync(int projectId, string name, CancellationToken cancel)
     {

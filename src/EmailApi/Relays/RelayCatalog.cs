@@ -1,4 +1,5 @@
 using EmailApi.Http;
+using EmailApi.Projects;
 using Microsoft.Extensions.Options;
 
 namespace EmailApi.Relays;
@@ -24,6 +25,6 @@ public sealed class RelayCatalog
     /// <summary>True when mail would wait for ever: nothing configured, and not in Development.</summary>
     public bool IsMissing => lane == Unrouted;
 
-    /// <summary>Without routes the relays are used in their order.</summary>
-    public string LaneOf() => lane;
+    /// <summary>Without routes the relays are used in their order. Mail of test keys never leaves the machine.</summary>
+    public string LaneOf(KeyMode mode = KeyMode.Live) => mode is KeyMode.Test ? Capture : lane;
 }

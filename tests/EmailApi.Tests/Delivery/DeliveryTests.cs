@@ -167,4 +167,17 @@ public sealed class DeliveryTests
         Assert.All(app.Relay.Mails, mail => Assert.Contains($"To: {Assert.Single(mail.Recipients)}", mail.Text));
         Assert.DoesNotContain(app.Relay.Mails, mail => mail.Text.Contains("a@example.net", StringComparison.Ordinal) && mail.Text.Contains("b@example.net", StringComparison.Ordinal));
     }
+
+    [Fact]
+    public async Task A_scheduled_mail_is_dated_by_its_send_at()
+    {
+        await using var app = await TestApp.StartAsync();
+        var sendAt = DateTimeOffset.UtcNow.AddDays(3);
+
+        await app.SendAsync(more: new() { ["send_at"] = sendAt.ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture) });
+        await app.RunDueAsync();
+        var mail = Assert.Single(await app.Relay.WaitForAsync(1));
+
+        Assert.Contains($"Date: {sendAt.ToString("ddd, dd MMM yyyy HH:mm:ss", CultureInfo.InvariantCulture)} +0000", mail.Text, StringComparison.Ordinal);
+    }
 }

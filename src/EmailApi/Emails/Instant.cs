@@ -1,0 +1,47 @@
+using System.Globalization;
+using EmailApi.Http;
+using FluentValidation;
+
+namespace EmailApi.Emails;
+
+/// <summary>RFC 3339 date-times: always with an offset, so that nobody guesses a time zone.</summary>
+public static class Instant
+{
+    static readonly string[] Formats = ["yyyy-MM-dd'T'HH:mm:ssK", "yyyy-MM-dd'T'HH:mm:ss.FFFFFFFK", "yyyy-MM-dd'T'HH:mmK"];
+
+    public const string Wanted = "Give a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.";
+
+    public static DateTimeOffset? OrNull(string? text) => text is not null && TryParse(text, out var at) ? at : null;
+
+    public static bool TryParse(string text, out DateTimeOffset at)
+    {
+        at = default;
+        var hasOffset = text.Length > 16 && (text[^1] is 'Z' or 'z' || text[^6] is '+' or '-');
+        return hasOffset && DateTimeOffset.TryParseExact(text.ToUpperInvariant(), Formats, CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal, out at);
+    }
+}
+
+/// <summary>When a mail may be sent.</summary>
+static class SendTimes
+{
+    static readonly TimeSpan PastSendAt = TimeSpan.FromMinutes(5);
+    static readonly TimeSpan FutureSendAt = TimeSpan.FromDays(366);
+
+    public static void CheckTimes<T>(this ValidationContext<T> context, string? sendAtText, string? expiresAtText, DateTimeOffset now)
+    {
+        var sendAt = Time(sendAtText, "send_at");
+        if (sendAt < now - PastSendAt) context.Add("in_the_past", "send_at lies more than 5 minutes in the past; leave it out to send now.", "send_at");
+        if (sendAt > now + FutureSendAt) context.Add("too_far", "send_at lies more than one year ahead.", "send_at");
+        var expiresAt = Time(expiresAtText, "expires_at");
+        if (expiresAt <= (sendAt > now ? sendAt : now)) context.Add("in_the_past", "expires_at must lie after now and after send_at.", "expires_at");
+        if (expiresAt > now + FutureSendAt + FutureSendAt) context.Add("too_far", "expires_at lies more than one year after the last possible send_at.", "expires_at");
+
+        DateTimeOffset? Time(string? text, string field)
+        {
+            if (text is null) return null;
+            if (Instant.TryParse(text, out var at)) return at;
+            context.Add("invalid_time", Instant.Wanted, field);
+            return null;
+        }
+    }
+}

@@ -1,0 +1,150 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using EmailApi.Data;
+using EmailApi.Emails;
+using EmailApi.Http;
+using FluentValidation;
+using Microsoft.EntityFrameworkCore;
+
+namespace EmailApi.Projects;
+
+/// <summary>/v1/keys: made, shown without their secret, revoked. A key is not changed: make another and revoke this one.</summary>
+public static class ManageKeys
+{
+    public static async Task<IResult> CreateAsync(
+        RequestBody<CreateKeyRequest> body, Caller caller, IValidator<CreateKeyRequest> validator, ProjectAccess access, EmailDb db, CancellationToken cancel)
+    {
+        var request = validator.Valid(body.Value);
+        if (caller.IsBound) throw new ProblemException(ProblemKind.Forbidden, "A key that is bound to senders, streams or recipients cannot make keys.");
+        if (caller.Mode is KeyMode.Test && request.Mode is not "test") throw new ProblemException(ProblemKind.Forbidden, "A test key makes test keys only; give \"mode\": \"test\".");
+        var scopes = request.Scopes!.Distinct().ToArray();
+        if (scopes.Except(caller.Scopes).ToList() is { Count: > 0 } more)
+            throw new ProblemException(ProblemKind.Forbidden, $"A key gives no more than it has; this one lacks {string.Join(", ", more)}.");
+
+        var project = await access.ProjectAsync(request.Project, caller, cancel);
+        await CheckStreamsAsync(request, project, db, cancel);
+        var mode = Words.Parse<KeyMode>(request.Mode ?? "live");
+        var (id, token) = ApiKeyToken.Create(mode);
+        var key = new ApiKey
+        {
+            Id = id,
+            ProjectId = project,
+            Name = request.Name!,
+            Hash = ApiKeys.HashOf(token),
+            Scopes = scopes,
+            Mode = mode,
+            Senders = Patterns(request.Senders),
+            Streams = [.. request.Streams ?? []],
+            Recipients = Patterns(request.Recipients),
+            ExpiresAt = Instant.OrNull(request.ExpiresAt),
+        };
+        db.ApiKeys.Add(key);
+        await db.SaveChangesAsync(cancel);
+        return Results.Json(KeyResponse.Of(key) with { Key = token }, ApiJson.Wire.KeyResponse, statusCode: 201);
+    }
+
+    public static async Task<Page<KeyResponse>> ListAsync(string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
+    {
+        var take = Paging.Limit(limit);
+        var last = Paging.Key(after, 1)?[0];
+        var rows = await Of(caller, db).Where(k => last == null || string.Compare(k.Id, last) > 0).OrderBy(k => k.Id).Take(take + 1).ToListAsync(cancel);
+        return Paging.Page(rows, take, KeyResponse.Of, k => [k.Id]);
+    }
+
+    public static async Task<KeyResponse> GetAsync(string id, Caller caller, EmailDb db, CancellationToken cancel) =>
+        KeyResponse.Of(await Of(caller, db).SingleOrDefaultAsync(k => k.Id == id, cancel) ?? throw Unknown());
+
+    /// <summary>Ends a key on every node within 5 s; again changes nothing.</summary>
+    public static async Task<IResult> RevokeAsync(string id, Caller caller, EmailDb db, ApiKeys keys, CancellationToken cancel)
+    {
+        var found = await Of(caller, db).Where(k => k.Id == id)
+            .ExecuteUpdateAsync(set => set.SetProperty(k => k.RevokedAt, k => k.RevokedAt ?? EmailDb.Now()), cancel);
+        keys.Forget(id);
+        return found > 0 ? Results.NoContent() : throw Unknown();
+    }
+
+    static IQueryable<ApiKey> Of(Caller caller, EmailDb db) => db.ApiKeys.AsNoTracking().Where(k => k.ProjectId == caller.ProjectId);
+
+    static async Task CheckStreamsAsync(CreateKeyRequest request, int project, EmailDb db, CancellationToken cancel)
+    {
+        if (request.Streams is not { Count: > 0 } streams) return;
+        var known = await db.Streams.Where(s => s.ProjectId == project && streams.Contains(s.Name)).Select(s => s.Name).ToListAsync(cancel);
+        var errors = streams.Select((name, i) => (name, i)).Where(s => !known.Contains(s.name))
+            .Select(s => new FieldError(JsonPointer.Of("streams", s.i), "unknown_stream", $"The project has no stream {s.name}.")).ToList();
+        if (errors.Count > 0) throw Validation.Invalid(errors);
+    }
+
+    static string[] Patterns(IReadOnlyList<string>? given) => [.. (given ?? []).Select(g => AddressPattern.TryParse(g, out var pattern, out _) ? pattern : g)];
+
+    static ProblemException Unknown() => new(ProblemKind.NotFound, "There is no key with this id in the key's project.");
+}
+
+/// <summary>A key to be made.</summary>
+public sealed record CreateKeyRequest
+{
+    /// <summary>What it is for; 1 to 100 characters.</summary>
+    public string? Name { get; init; }
+    /// <summary>Of send, read, manage, approve, audit and override_suppression; none that the caller's own key lacks.</summary>
+    public IReadOnlyList<string>? Scopes { get; init; }
+    /// <summary><c>live</c> (default), or <c>test</c>: its mail is captured and never leaves.</summary>
+    public string? Mode { get; init; }
+    /// <summary>Addresses and domains it may send as; left out: all.</summary>
+    public IReadOnlyList<string>? Senders { get; init; }
+    /// <summary>Streams it may use; left out: all.</summary>
+    public IReadOnlyList<string>? Streams { get; init; }
+    /// <summary>Addresses and domains it may send to; left out: all.</summary>
+    public IReadOnlyList<string>? Recipients { get; init; }
+    /// <summary>RFC 3339 with an offset; left out: it does not expire.</summary>
+    public string? ExpiresAt { get; init; }
+    /// <summary>For keys of project <c>default</c>: the id of the project that the key is for.</summary>
+    public string? Project { get; init; }
+
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+public sealed class CreateKeyValidator : AbstractValidator<CreateKeyRequest>
+{
+    const int MaxEntries = 100;
+
+    public CreateKeyValidator(TimeProvider clock)
+    {
+        RuleFor(r => r).Custom((request, context) =>
+        {
+            context.RefuseUnknown(request.Unknown);
+            if (ProjectName.Refusal(request.Name) is { } name) context.Add("invalid", name, "name");
+            if (request.Scopes is not { Count: > 0 }) context.Add("required", $"Give at least one of {string.Join(", ", Scopes.All)}.", "scopes");
+            for (var i = 0; i < request.Scopes?.Count; i++)
+                if (!Scopes.All.Contains(request.Scopes[i])) context.Add("unknown_value", $"A scope is one of {string.Join(", ", Scopes.All)}.", "scopes", i);
+            if (request.Mode is not (null or "live" or "test")) context.Add("unknown_value", "Give live or test.", "mode");
+            Patterns(request.Senders, "senders");
+            Patterns(request.Recipients, "recipients");
+            if (request.Streams?.Count > MaxEntries) context.Add("too_many", $"At most {MaxEntries} entries.", "streams");
+            if (request.ExpiresAt is { } text)
+            {
+                if (!Instant.TryParse(text, out var at)) context.Add("invalid_time", Instant.Wanted, "expires_at");
+                else if (at <= clock.GetUtcNow()) context.Add("in_the_past", "expires_at lies in the past; leave it out for a key that does not expire.", "expires_at");
+            }
+
+            void Patterns(IReadOnlyList<string>? entries, string field)
+            {
+                if (entries?.Count > MaxEntries) context.Add("too_many", $"At most {MaxEntries} entries.", field);
+                for (var i = 0; i < entries?.Count; i++)
+                    if (!AddressPattern.TryParse(entries[i], out _, out var error)) context.Add("invalid", error, field, i);
+            }
+        });
+    }
+}
+
+/// <summary>A key without its secret, but for the answer that makes it.</summary>
+public sealed record KeyResponse(
+    string Id, string Name, IReadOnlyList<string> Scopes, string Mode, IReadOnlyList<string> Senders, IReadOnlyList<string> Streams, IReadOnlyList<string> Recipients,
+    DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, DateTimeOffset? LastUsedAt)
+{
+    /// <summary>The whole key, shown this once.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Key { get; init; }
+
+    internal static KeyResponse Of(ApiKey key) => new(
+        key.Id, key.Name, key.Scopes, key.Mode.Word(), key.Senders, key.Streams, key.Recipients, key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.LastUsedAt);
+}
