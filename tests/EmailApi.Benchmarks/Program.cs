@@ -14,9 +14,10 @@ try
     var options = Options.Parse(args.AsSpan(Math.Min(1, args.Length)));
     return args switch
     {
-        ["postfix", ..] => await new BesidePostfix(options, stop.Token).RunAsync(),
+        ["postfix", ..] => await new BesidePostfix(options, alone: false, stop.Token).RunAsync(),
+        ["alone", ..] => await new BesidePostfix(options, alone: true, stop.Token).RunAsync(),
         ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
-        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix) or latency (one mail at a time)."),
+        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), alone (the same without Postfix) or latency (one mail at a time)."),
     };
 }
 catch (CannotRunException trouble)

@@ -24,7 +24,11 @@ static class MailboxChecks
             const string html = "<p>山田 <b>太郎</b> 様</p>";
             var message = await SendAsync(new()
             {
-                ["from"] = "お店 <orders@shop.example>", ["to"] = $"山田太郎 <taro@{Mailbox.Domain}>", ["subject"] = subject, ["text"] = text, ["html"] = html,
+                ["from"] = "お店 <orders@shop.example>",
+                ["to"] = $"山田太郎 <taro@{Mailbox.Domain}>",
+                ["subject"] = subject,
+                ["text"] = text,
+                ["html"] = html,
             });
 
             Checks.Equal(subject, message.Subject, "the subject");
@@ -42,7 +46,9 @@ static class MailboxChecks
             var mail = Api.Mail($"taro@{Mailbox.Domain}");
             mail["attachments"] = new JsonArray(new JsonObject
             {
-                ["filename"] = "請求書 2026年11月.pdf", ["content"] = Convert.ToBase64String(bytes), ["content_type"] = "application/pdf",
+                ["filename"] = "請求書 2026年11月.pdf",
+                ["content"] = Convert.ToBase64String(bytes),
+                ["content_type"] = "application/pdf",
             });
             var attachment = (MimePart)(await SendAsync(mail)).Attachments.Single();
 

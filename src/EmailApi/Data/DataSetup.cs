@@ -24,7 +24,7 @@ public static class DataSetup
         else Check(connectionString);
 
         builder.Services.AddSingleton(_ => Source("ordinary", For(connectionString, "EmailApi", OrdinaryConnections)));
-        builder.Services.AddSingleton(_ => new EngineDatabase(Source("engine", For(connectionString, "EmailApi engine", EngineConnections))));
+        builder.Services.AddSingleton(_ => new EngineDatabase(Source("engine", Unreset(For(connectionString, "EmailApi engine", EngineConnections)))));
         builder.Services.AddDbContextFactory<EmailDb>((services, options) =>
             EmailDb.Configure(options, o => o.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>())));
         builder.Services.AddSingleton<Partitions>();
@@ -76,6 +76,13 @@ public static class DataSetup
         if (!given.ContainsKey("Timeout")) settings.Timeout = 3;
         if (!given.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 40;
         if (!given.ContainsKey("Keepalive")) settings.KeepAlive = 10;
+        return settings;
+    }
+
+    /// <summary>The hot paths leave nothing in the session (a LISTEN keeps its connection), so there is nothing to reset between two uses.</summary>
+    static NpgsqlConnectionStringBuilder Unreset(NpgsqlConnectionStringBuilder settings)
+    {
+        settings.NoResetOnClose = true;
         return settings;
     }
 

@@ -32,9 +32,9 @@ public sealed class DeliveryQueue(EngineDatabase database)
                 where q.lane = $1 and q.lease_until is null and (q.priority, q.project_id) > (pairs.priority, pairs.project_id)
                 order by q.priority, q.project_id limit 1) next
         ), due as materialized (
-            select priority, project_id from pairs where exists (
+            select pairs.priority, pairs.project_id from pairs cross join lateral (   -- "exists" would be planned as a join with all that is due
                 select from queue q where q.lane = $1 and q.lease_until is null and q.priority = pairs.priority
-                    and q.project_id = pairs.project_id and q.due_at <= now() and q.expires_at > now())
+                    and q.project_id = pairs.project_id and q.due_at <= now() and q.expires_at > now() limit 1) any_due
         ), first as materialized (
             select priority, project_id, ceil($2::numeric / count(*) over ())::int as share from due where priority = (select min(priority) from due)
         ), picked as materialized (
@@ -70,11 +70,16 @@ public sealed class DeliveryQueue(EngineDatabase database)
         {
             await using var connection = await database.Source.OpenConnectionAsync(cancel);
             await ReleaseUnansweredAsync(connection, cancel);
-            await using var command = new NpgsqlCommand(Claim, connection)
+            await using var batch = new NpgsqlBatch(connection)
             {
-                Parameters = { new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease } },
+                BatchCommands =
+                {
+                    IndexPlans.Command(),
+                    new(Claim) { Parameters = { new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease } } },
+                },
             };
-            await using var reader = await command.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has
+            await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has
+            await reader.NextResultAsync(CancellationToken.None);
             var emails = await ReadAsync(reader, token);
             var count = emails.Sum(e => e.Recipients.Count);
             if (count == 0) live.TryRemove(token, out _);

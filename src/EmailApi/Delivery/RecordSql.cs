@@ -83,8 +83,10 @@ static class RecordSql
     /// <returns>How many were recorded; the others were claimed anew meanwhile, and their new claim decides.</returns>
     public static async Task<int> WriteAsync(NpgsqlDataSource database, IReadOnlyList<Result> results, TimeProvider clock, CancellationToken cancel)
     {
-        await using var command = database.CreateCommand(Record);
-        command.Parameters.AddRange(new NpgsqlParameter[]
+        await using var batch = database.CreateBatch();
+        batch.BatchCommands.Add(IndexPlans.Command());
+        var record = new NpgsqlBatchCommand(Record);
+        record.Parameters.AddRange(new NpgsqlParameter[]
         {
             SqlArray.Of(results.Select(r => r.EmailId)), SqlArray.Of(results.Select(r => r.N)), SqlArray.Of(results.Select(r => r.Token)),
             SqlArray.Of(results.Select(r => r.Proof.Word())), SqlArray.Of(results.Select(r => r.Transition.State.Word())),
@@ -95,7 +97,11 @@ static class RecordSql
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.EndedAt) : (TimeSpan?)null)),
             SqlArray.Of(results.Select(r => r.Attempt?.Tls)), SqlArray.Jsonb(results.Select(Data)),
         });
-        return (int)(await command.ExecuteScalarAsync(cancel))!;
+        batch.BatchCommands.Add(record);
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
+        await reader.ReadAsync(cancel);
+        return reader.GetInt32(0);
     }
 
     /// <summary>Drops the content of sensitive mail that has no open recipient any more.</summary>

@@ -47,12 +47,34 @@ static class Machine
         }
     }
 
-    /// <summary>Processor time that all programs have used so far.</summary>
-    public static TimeSpan BusyTime()
+    /// <summary>Processor time of a server that works through children, such as Postfix and PostgreSQL: its own, its children's, and that
+    /// of children that have ended.</summary>
+    public static TimeSpan CpuTimeOfFamily(int parent)
     {
-        // user nice system idle iowait irq softirq steal, in hundredths of a second
-        var fields = File.ReadLines("/proc/stat").First().Split(' ', StringSplitOptions.RemoveEmptyEntries)[1..]
-            .Select(f => long.Parse(f, CultureInfo.InvariantCulture)).ToArray();
-        return TimeSpan.FromMilliseconds((fields[0] + fields[1] + fields[2] + fields[5] + fields[6]) * 10);
+        var hundredths = Directory.GetDirectories("/proc").Sum(folder =>
+        {
+            if (!int.TryParse(Path.GetFileName(folder), CultureInfo.InvariantCulture, out var id) || Stat(id) is not { } stat) return 0;
+            return id == parent ? stat.Own + stat.Ended : stat.Parent == parent ? stat.Own : 0;
+        });
+        return TimeSpan.FromMilliseconds(hundredths * 10);
+    }
+
+    /// <returns>Its parent's id; 0 when it has ended.</returns>
+    public static int ParentOf(int id) => Stat(id)?.Parent ?? 0;
+
+    static (int Parent, long Own, long Ended)? Stat(int id)
+    {
+        try
+        {
+            // id (name) state ppid … utime (14) stime cutime cstime, in hundredths of a second
+            var text = File.ReadAllText($"/proc/{id}/stat");
+            var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
+            long Field(int number) => long.Parse(fields[number - 3], CultureInfo.InvariantCulture);
+            return ((int)Field(4), Field(14) + Field(15), Field(16) + Field(17));
+        }
+        catch (IOException)
+        {
+            return null;   // ended
+        }
     }
 }

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace EmailApi.Benchmarks.Servers;
 
 /// <summary>A Postfix of our own: its configuration, queue and data lie in the work folder. The system's own stays as it is.</summary>
@@ -42,12 +44,17 @@ sealed class PostfixServer : IAsyncDisposable
     /// <summary>What it logged; empty unless <c>maillog_file</c> is set to a file of this name in its folder.</summary>
     public string MailLog => File.Exists(MailLogFile) ? File.ReadAllText(MailLogFile) : "";
 
+    /// <summary>The master process.</summary>
+    public int ProcessId => int.Parse(File.ReadAllText(ProcessIdFile), CultureInfo.InvariantCulture);
+
+    string ProcessIdFile => Path.Combine(folder, "queue", "pid", "master.pid");
+
     string MailLogFile => Path.Combine(folder, "mail.log");
 
     public async ValueTask DisposeAsync()
     {
         // The master's id is in the instance's own queue; stop signals that one and waits for it.
-        if (!File.Exists(Path.Combine(folder, "queue", "pid", "master.pid"))) return;
+        if (!File.Exists(ProcessIdFile)) return;
         try
         {
             await ChildProcess.RunAsync(Log("stop"), [Machine.Find("postfix", "postfix"), "-c", folder, "stop"], CommandLimit, CancellationToken.None);

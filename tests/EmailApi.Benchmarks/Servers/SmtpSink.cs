@@ -31,7 +31,7 @@ sealed class SmtpSink : IAsyncDisposable
     public static async Task<SmtpSink> StartAsync(WorkFolder folder, CancellationToken cancel)
     {
         var port = Machine.FreePort();
-        var process = ChildProcess.Start(folder[$"sink-{port}.log"], 
+        var process = ChildProcess.Start(folder[$"sink-{port}.log"],
             [Machine.Find("smtp-sink", "postfix"), .. Environment.IsPrivilegedProcess ? ["-u", "nobody"] : (string[])[], "-c", $"127.0.0.1:{port}", "1000"]);
         var sink = new SmtpSink(process, port);
         try
