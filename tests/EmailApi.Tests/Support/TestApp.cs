@@ -91,8 +91,18 @@ public sealed class TestApp : IAsyncDisposable
     /// <summary>Starts the app again after <see cref="StopAppAsync"/>: a restart on the same database.</summary>
     public async Task StartAppAsync()
     {
-        app = await Program.BuildAsync([.. settings]);
-        await app.StartAsync();
+        var starting = await Program.BuildAsync([.. settings]);
+        try
+        {
+            await starting.StartAsync();
+        }
+        catch
+        {
+            await starting.DisposeAsync();   // what never started cannot be stopped: that error would hide this one
+            throw;
+        }
+
+        app = starting;
         await app.Services.GetRequiredService<DatabaseGate>().WaitAsync(CancellationToken.None).WaitAsync(Limit);
         Http = new HttpClient { BaseAddress = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()), Timeout = Limit };
         Http.DefaultRequestHeaders.Authorization = new("Bearer", Key);
