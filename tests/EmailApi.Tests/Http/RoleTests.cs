@@ -7,16 +7,14 @@ namespace EmailApi.Tests.Http;
 
 public sealed class RoleTests
 {
-    static readonly string MasterKey = $"--EmailApi:MasterKey={Convert.ToBase64String(new byte[32])}";
-
     [Fact]
     public async Task An_api_node_accepts_and_a_worker_delivers()
     {
-        await using var api = await TestApp.StartAsync("--EmailApi:Role=api", MasterKey);
+        await using var api = await TestApp.StartAsync("--EmailApi:Role=api");
         var id = await api.SendAsync(more: new() { ["sensitive"] = true });
         var connectionsOfApi = api.Relay.Connections.Count;
 
-        await using var worker = await api.StartNodeAsync("--EmailApi:Role=worker", MasterKey);
+        await using var worker = await api.StartNodeAsync("--EmailApi:Role=worker");
         await api.WaitForAsync(id, RecipientState.Sent);
 
         Assert.Equal(0, connectionsOfApi);

@@ -19,6 +19,9 @@ public sealed class TestApp : IAsyncDisposable
     /// <summary>The bootstrap key of every test.</summary>
     public const string Key = "test-bootstrap-key-0123456789abcdef";
 
+    /// <summary>One for all nodes of a test: another would not open their key ring.</summary>
+    static readonly string MasterKey = Convert.ToBase64String(new byte[32]);
+
     static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
     readonly TemporaryFolder folder = new();
@@ -32,7 +35,7 @@ public sealed class TestApp : IAsyncDisposable
         settings =
         [
             "--environment=Production", "--urls=http://127.0.0.1:0", $"--ConnectionStrings:EmailApi={connectionString}", $"--EmailApi:DataDirectory={folder["data"]}",
-            $"--EmailApi:Bootstrap:ApiKey={Key}", "--EmailApi:Migrate=true", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=Warning",
+            $"--EmailApi:Bootstrap:ApiKey={Key}", $"--EmailApi:MasterKey={MasterKey}", "--EmailApi:Migrate=true", "--Logging:LogLevel:Microsoft.Hosting.Lifetime=Warning",
         ];
         if (relay is not null)
             settings.AddRange(["--EmailApi:Relays:0:Name=test", "--EmailApi:Relays:0:Host=127.0.0.1", $"--EmailApi:Relays:0:Port={relay.Port}", "--EmailApi:Relays:0:Security=None"]);
@@ -88,8 +91,18 @@ public sealed class TestApp : IAsyncDisposable
     /// <summary>Starts the app again after <see cref="StopAppAsync"/>: a restart on the same database.</summary>
     public async Task StartAppAsync()
     {
-        app = await Program.BuildAsync([.. settings]);
-        await app.StartAsync();
+        var starting = await Program.BuildAsync([.. settings]);
+        try
+        {
+            await starting.StartAsync();
+        }
+        catch
+        {
+            await starting.DisposeAsync();   // what never started cannot be stopped: that error would hide this one
+            throw;
+        }
+
+        app = starting;
         await app.Services.GetRequiredService<DatabaseGate>().WaitAsync(CancellationToken.None).WaitAsync(Limit);
         Http = new HttpClient { BaseAddress = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()), Timeout = Limit };
         Http.DefaultRequestHeaders.Authorization = new("Bearer", Key);
