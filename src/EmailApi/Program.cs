@@ -43,21 +43,7 @@ public static class Program
         builder.AddOperations();      // jobs, metrics
 
         var app = builder.Build();
-        try
-        {
-            app.UseDatabase();
-            Map(app);
-            return app;
-        }
-        catch
-        {
-            await app.DisposeAsync();   // settings are read here first: a wrong one must not leave the embedded database running
-            throw;
-        }
-    }
-
-    static void Map(WebApplication app)
-    {
+        app.UseDatabase();
         app.UseHttp();
         app.MapOperations();
         if (settings.Accepts)
@@ -69,5 +55,7 @@ public static class Program
             app.MapDashboard();
             app.MapOpenApi();
         }
+
+        return app;
     }
 }

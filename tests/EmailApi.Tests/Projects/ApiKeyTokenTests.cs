@@ -1,3 +1,4 @@
+using EmailApi.Http;
 using EmailApi.Projects;
 
 namespace EmailApi.Tests.Projects;
@@ -5,13 +6,13 @@ namespace EmailApi.Tests.Projects;
 public sealed class ApiKeyTokenTests
 {
     [Theory]
-    [InlineData("live")]
-    [InlineData("test")]
-    public void A_token_says_its_mode_and_carries_its_id(string mode)
+    [InlineData(KeyMode.Live)]
+    [InlineData(KeyMode.Test)]
+    public void A_token_says_its_mode_and_carries_its_id(KeyMode mode)
     {
         var (id, token) = ApiKeyToken.Create(mode);
 
-        Assert.Matches($"^ek_{mode}_{id}_[0-9a-f]{{56}}$", token);
+        Assert.Matches($"^ek_{mode.Word()}_{id}_[0-9a-f]{{56}}$", token);
         Assert.Equal(id, ApiKeyToken.TryParseId(token));
         Assert.NotEqual(token, ApiKeyToken.Create(mode).Token);
     }
@@ -19,7 +20,7 @@ public sealed class ApiKeyTokenTests
     [Fact]
     public void A_token_with_any_character_changed_is_none()
     {
-        var token = ApiKeyToken.Create("live").Token;
+        var token = ApiKeyToken.Create(KeyMode.Live).Token;
 
         for (var i = 0; i < token.Length; i++)
         {
