@@ -42,6 +42,7 @@ public static class HttpSetup
 
     public static void UseHttp(this WebApplication app)
     {
+        app.Lifetime.ApplicationStarted.Register(() => app.Services.GetRequiredService<StartProgress>().IsOver = true);
         app.UseForwardedHeaders();
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
@@ -62,7 +63,16 @@ public static class HttpSetup
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
         builder.Logging.AddFilter("EmailApi.Projects.ApiKeyAuthentication", LogLevel.Warning);
         builder.Logging.AddFilter("Hangfire", LogLevel.Warning);
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", LogLevel.Critical);   // a start that failed: Program says why, in a sentence
+        builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement", LogLevel.Critical);   // KeyRing says what is wrong with the keys
+        // Of a start that failed Program says why, in a sentence; the host would add the stack traces of all that was cut off by it.
+        var start = new StartProgress();
+        builder.Services.AddSingleton(start);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => start.IsOver && level >= LogLevel.Information);
+    }
+
+    sealed class StartProgress
+    {
+        public bool IsOver { get; set; }
     }
 
     static void TrustProxies(ForwardedHeadersOptions options, IOptions<AppOptions> app)

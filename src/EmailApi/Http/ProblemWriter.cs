@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using EmailApi.Data;
 using Microsoft.AspNetCore.Diagnostics;
+using Npgsql;
 
 namespace EmailApi.Http;
 
@@ -43,6 +44,9 @@ public static partial class ProblemWriter
                 http.Response.StatusCode = 499;
                 return Task.CompletedTask;
             case not null when DatabaseTrouble.IsUnavailable(error):
+                // What the outage broke must not fail the next requests, one by one.
+                http.RequestServices.GetRequiredService<NpgsqlDataSource>().Clear();
+                http.RequestServices.GetRequiredService<EngineDatabase>().Source.Clear();
                 http.Response.Headers.RetryAfter = "1";
                 return WriteAsync(http, ProblemKind.DatabaseUnavailable, "Nothing was stored unless an earlier answer said so. Try again in a second.");
             default:
