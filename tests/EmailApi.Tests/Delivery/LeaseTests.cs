@@ -164,7 +164,8 @@ public sealed class LeaseTests(SharedApp shared) : IClassFixture<SharedApp>
             shared.Relay.AnswerAt(RelayStep.Dot, reply, times: 1);
             shared.Relay.OnDot = null;
             goOn.SetResult();
-        });
+        }
+        );
     }
 
     Task<string> LaterAsync(string stream = "transactional") =>

@@ -62,9 +62,9 @@ public sealed class RelayTlsTests : IDisposable
     {
         await using var test = await TestApp.StartAsync();   // for database and relay; the certificate is trusted by a process of its own alone
         await test.StopAppAsync();
-        // Two refusals: after the first the other way to log in is tried as well.
+        // Twice each: after a refusal the other way to log in is tried as well.
         (test.Relay.StartTls, test.Relay.Auth, test.Relay.Login) = (true, true, ("shop", Password));
-        test.Relay.AnswerAt(RelayStep.Auth, "454 4.7.0 temporary", times: 1);
+        test.Relay.AnswerAt(RelayStep.Auth, "454 4.7.0 temporary", times: 2);
         test.Relay.AnswerAt(RelayStep.Auth, "535 5.7.8 wrong login", times: 2);
         await File.WriteAllTextAsync(folder["relay.pem"], FakeRelay.Certificate.ExportCertificatePem(), TestContext.Current.CancellationToken);
         string[] settings =
