@@ -25,6 +25,10 @@ public static class Program
             await Console.Error.WriteLineAsync(sentence);
             return 1;
         }
+        catch (OperationCanceledException) when (Environment.ExitCode != 0)
+        {
+            return Environment.ExitCode;   // refused before the start was through; PrepareDatabase has said why
+        }
     }
 
     /// <summary>The app's table of contents, in the order an email passes it.</summary>

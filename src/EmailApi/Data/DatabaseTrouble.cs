@@ -16,7 +16,8 @@ public static class DatabaseTrouble
                 return postgres.IsTransient || postgres.SqlState is
                     PostgresErrorCodes.AdminShutdown or PostgresErrorCodes.CrashShutdown or PostgresErrorCodes.CannotConnectNow or
                     PostgresErrorCodes.ReadOnlySqlTransaction or PostgresErrorCodes.DiskFull or PostgresErrorCodes.OutOfMemory or
-                    PostgresErrorCodes.TooManyConnections or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.UndefinedTable;
+                    PostgresErrorCodes.TooManyConnections or PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.UndefinedTable or
+                    PostgresErrorCodes.ObjectNotInPrerequisiteState;   // the last: "not currently accepting connections"
             }
 
             if (error is NpgsqlException or SocketException or TimeoutException or DatabaseUnavailableException) return true;

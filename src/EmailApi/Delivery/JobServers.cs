@@ -12,7 +12,9 @@ public sealed partial class JobServers(
 {
     const string Ordinary = "default";
     readonly string node = $"{Environment.MachineName.ToLowerInvariant()}-{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}-{Guid.NewGuid().ToString("n")[..8]}";
+    readonly Lock gate = new();
     readonly List<BackgroundJobServer> servers = [];
+    bool isStopped;
 
     public bool IsRunning => servers.Count > 0;
 
@@ -21,7 +23,7 @@ public sealed partial class JobServers(
 
     internal const string DeliveryQueuePrefix = "run-";
 
-    /// <summary>Starts the servers unless they run. The storage may be away: then the next call tries again.</summary>
+    /// <summary>Starts the servers unless they run. The storage may be away, and a call then last for half a minute; the next call tries again.</summary>
     public void TryStart(int lanes)
     {
         if (IsRunning) return;
@@ -30,8 +32,12 @@ public sealed partial class JobServers(
             recurring.AddOrUpdate<PartitionsJob>("partitions", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
             recurring.AddOrUpdate<UnusedBlobsJob>("unused-blobs", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
             recurring.AddOrUpdate<HousekeepingJob>("housekeeping", job => job.RunAsync(CancellationToken.None), "*/10 * * * *");
-            servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
-            servers.Add(Start(Ordinary, node, 2));
+            lock (gate)
+            {
+                if (isStopped) return;
+                servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
+                servers.Add(Start(Ordinary, node, 2));
+            }
         }
         catch (Exception error)
         {
@@ -54,9 +60,13 @@ public sealed partial class JobServers(
 
     public void Stop()
     {
-        foreach (var server in servers) server.SendStop();
-        foreach (var server in servers) server.Dispose();
-        servers.Clear();
+        lock (gate)
+        {
+            isStopped = true;
+            foreach (var server in servers) server.SendStop();
+            foreach (var server in servers) server.Dispose();
+            servers.Clear();
+        }
     }
 
     public void Dispose() => Stop();

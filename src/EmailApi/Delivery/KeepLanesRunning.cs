@@ -31,13 +31,17 @@ public sealed partial class KeepLanesRunning(
     async Task SuperviseAsync(CancellationToken stopping)
     {
         using var timer = new PeriodicTimer(TimeSpan.FromSeconds(1), clock);
+        var starting = StartServers();
+        await Task.WhenAny(starting, Task.Delay(HangfireMayTake, clock, stopping));   // mail does not wait for Hangfire's storage
         do
         {
-            servers.TryStart(runs.Names.Count());
+            if (starting.IsCompleted && !servers.IsRunning) starting = StartServers();
             foreach (var lane in runs.Names.Where(lane => !runs.IsRunning(lane))) StartRun(lane, stopping);
         }
         while (await timer.WaitForNextTickAsync(stopping) && !runs.IsStopping);
     }
+
+    Task StartServers() => Task.Run(() => servers.TryStart(runs.Names.Count()));
 
     void StartRun(string lane, CancellationToken stopping)
     {

@@ -125,6 +125,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
     /// <summary>A commit whose answer was lost may have happened: asks the database before saying that nothing was stored.</summary>
     async Task SettleFailedAsync(AcceptUnit unit, Exception error, CancellationToken stopping)
     {
+        if (DatabaseTrouble.IsUnavailable(error)) database.Source.Clear();   // the pool's other connections are as broken as this one was
         try
         {
             await using var connection = await database.Source.OpenConnectionAsync(stopping);

@@ -49,6 +49,7 @@ public static class HttpSetup
 
     public static void UseHttp(this WebApplication app)
     {
+        app.Lifetime.ApplicationStarted.Register(() => app.Services.GetRequiredService<StartProgress>().IsOver = true);
         app.UseForwardedHeaders();
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
@@ -69,10 +70,16 @@ public static class HttpSetup
         builder.Logging.AddFilter("Microsoft.EntityFrameworkCore", LogLevel.None);
         builder.Logging.AddFilter("EmailApi.Projects.ApiKeyAuthentication", LogLevel.Warning);
         builder.Logging.AddFilter("Hangfire", LogLevel.Warning);
-        // A start that fails ends with one sentence of ours; afterwards the host's words count.
-        var isStarted = false;
-        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => isStarted && level >= LogLevel.Information);
-        builder.Services.AddHostedService(services => new StartedSign(services.GetRequiredService<IHostApplicationLifetime>(), () => isStarted = true));
+        builder.Logging.AddFilter("Microsoft.AspNetCore.DataProtection.KeyManagement", LogLevel.Critical);   // KeyRing says what is wrong with the keys
+        // Of a start that failed Program says why, in a sentence; the host would add the stack traces of all that was cut off by it.
+        var start = new StartProgress();
+        builder.Services.AddSingleton(start);
+        builder.Logging.AddFilter("Microsoft.Extensions.Hosting.Internal.Host", level => start.IsOver && level >= LogLevel.Information);
+    }
+
+    sealed class StartProgress
+    {
+        public bool IsOver { get; set; }
     }
 
     static void TrustProxies(ForwardedHeadersOptions options, IOptions<AppOptions> app)
@@ -82,17 +89,6 @@ public static class HttpSetup
         foreach (var proxy in app.Value.TrustedProxies) options.KnownProxies.Add(IPAddress.Parse(proxy));
         options.ForwardedHeaders = app.Value.TrustedProxies.Count > 0 ? ForwardedHeaders.All : ForwardedHeaders.None;
     }
-}
-
-sealed class StartedSign(IHostApplicationLifetime lifetime, Action started) : IHostedService
-{
-    public Task StartAsync(CancellationToken cancellationToken)
-    {
-        lifetime.ApplicationStarted.Register(started);
-        return Task.CompletedTask;
-    }
-
-    public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 }
 
 /// <summary>Any secret setting can be given as the name of a file, by the same name with <c>File</c> at its end.</summary>

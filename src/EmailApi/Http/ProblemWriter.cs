@@ -48,6 +48,9 @@ public static partial class ProblemWriter
             case PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire }:
                 return WriteAsync(http, ProblemKind.BadRequest, "The character U+0000 stands nowhere in the data, so nothing can be found by it.");
             case not null when DatabaseTrouble.IsUnavailable(error):
+                // What the outage broke must not fail the next requests, one by one.
+                http.RequestServices.GetRequiredService<NpgsqlDataSource>().Clear();
+                http.RequestServices.GetRequiredService<EngineDatabase>().Source.Clear();
                 http.Response.Headers.RetryAfter = "1";
                 return WriteAsync(http, ProblemKind.DatabaseUnavailable, "Nothing was stored unless an earlier answer said so. Try again in a second.");
             default:

@@ -20,6 +20,7 @@ public sealed class ApiKeyAuthentication(
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
+        if (Context.GetEndpoint()?.Metadata.GetMetadata<ScopeMetadata>() is null) return AuthenticateResult.NoResult();   // /livez answers with a key as well, the database away or not
         if (Token() is not { Length: > 0 and <= MaxTokenLength } token) return AuthenticateResult.NoResult();
         if (!gate.IsOpen) throw new DatabaseUnavailableException(gate.Waiting);
         var address = Context.Connection.RemoteIpAddress;

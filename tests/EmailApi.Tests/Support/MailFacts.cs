@@ -21,7 +21,7 @@ public static class MailFacts
         var startedAt = TimeProvider.System.GetTimestamp();
         while (await http.StatusAsync(id) is var now && now != status)
         {
-            if (TimeProvider.System.GetElapsedTime(startedAt) > (limit ?? Limit)) 
+            if (TimeProvider.System.GetElapsedTime(startedAt) > (limit ?? Limit))
                 throw new TimeoutException($"{id} is {now}, not {status}: {string.Join("; ", await http.AttemptsAsync(id))}.");
             await Task.Delay(10);
         }

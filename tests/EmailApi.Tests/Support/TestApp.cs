@@ -89,7 +89,7 @@ public sealed class TestApp : IAsyncDisposable
     }
 
     /// <summary>Starts the app again after <see cref="StopAppAsync"/>: a restart on the same database.</summary>
-    public async Task StartAppAsync()
+    public async Task StartAppAsync(bool waitForDatabase = true)
     {
         var starting = await Program.BuildAsync([.. settings]);
         try
@@ -103,7 +103,7 @@ public sealed class TestApp : IAsyncDisposable
         }
 
         app = starting;
-        await app.Services.GetRequiredService<DatabaseGate>().WaitAsync(CancellationToken.None).WaitAsync(Limit);
+        if (waitForDatabase) await app.Services.GetRequiredService<DatabaseGate>().WaitAsync(CancellationToken.None).WaitAsync(Limit);
         Http = new HttpClient { BaseAddress = new Uri(app.Services.GetRequiredService<IServer>().Features.Get<IServerAddressesFeature>()!.Addresses.First()), Timeout = Limit };
         Http.DefaultRequestHeaders.Authorization = new("Bearer", Key);
     }

@@ -78,7 +78,8 @@ public sealed class TestDatabase : IAsyncDisposable
     static async Task<string> ConnectionStringAsync(string database) =>
         new NpgsqlConnectionStringBuilder((await Running.Value).Postgres.ConnectionString) { Database = database }.ConnectionString;
 
-    static async Task RunAsync(string sql, CancellationToken cancel)
+    /// <summary>Runs a statement in the server's own database, as its superuser.</summary>
+    public static async Task RunAsync(string sql, CancellationToken cancel)
     {
         var server = new NpgsqlConnectionStringBuilder(await ConnectionStringAsync("postgres")) { Pooling = false };
         await using var connection = new NpgsqlConnection(server.ConnectionString);
