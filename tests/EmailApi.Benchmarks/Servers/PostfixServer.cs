@@ -32,6 +32,8 @@ sealed class PostfixServer : IAsyncDisposable
         {
             await ChildProcess.RunAsync(server.Log("start"), [postfix, "-c", server.folder, "start"], CommandLimit, cancel);
             await Machine.ListensAsync(server.Port, "Postfix", TimeSpan.FromSeconds(10), cancel);
+            // The master keeps the file locked, which .NET's own reading respects.
+            server.ProcessId = int.Parse(await ChildProcess.RunAsync(server.Log("pid"), ["cat", server.ProcessIdFile], CommandLimit, cancel), CultureInfo.InvariantCulture);
             return server;
         }
         catch
@@ -45,7 +47,7 @@ sealed class PostfixServer : IAsyncDisposable
     public string MailLog => File.Exists(MailLogFile) ? File.ReadAllText(MailLogFile) : "";
 
     /// <summary>The master process.</summary>
-    public int ProcessId => int.Parse(File.ReadAllText(ProcessIdFile), CultureInfo.InvariantCulture);
+    public int ProcessId { get; private set; }
 
     string ProcessIdFile => Path.Combine(folder, "queue", "pid", "master.pid");
 
