@@ -463,6 +463,7 @@ namespace EmailApi.Migrations
             modelBuilder.Entity("EmailApi.Emails.StoredContent", b =>
                 {
                     b.Property<Guid>("EmailId")
+                        .ValueGeneratedOnAdd()
                         .HasColumnType("uuid")
                         .HasColumnName("email_id");
 
@@ -699,11 +700,15 @@ namespace EmailApi.Migrations
                         .HasColumnName("retry");
 
                     b.Property<bool>("TrackClicks")
+                        .ValueGeneratedOnAdd()
                         .HasColumnType("boolean")
+                        .HasDefaultValue(false)
                         .HasColumnName("track_clicks");
 
                     b.Property<bool>("TrackOpens")
+                        .ValueGeneratedOnAdd()
                         .HasColumnType("boolean")
+                        .HasDefaultValue(false)
                         .HasColumnName("track_opens");
 
                     b.HasKey("ProjectId", "Name")
@@ -735,46 +740,6 @@ namespace EmailApi.Migrations
                     b.ToTable("data_protection_keys", (string)null);
                 });
 
-            modelBuilder.Entity("EmailApi.Delivery.Attempt", b =>
-                {
-                    b.HasOne("EmailApi.Emails.Recipient", null)
-                        .WithMany()
-                        .HasForeignKey("EmailId", "N")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_attempts_recipients_email_id_n");
-                });
-
-            modelBuilder.Entity("EmailApi.Delivery.QueuedRecipient", b =>
-                {
-                    b.HasOne("EmailApi.Emails.Recipient", null)
-                        .WithOne()
-                        .HasForeignKey("EmailApi.Delivery.QueuedRecipient", "EmailId", "N")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_queue_recipients_email_id_n");
-                });
-
-            modelBuilder.Entity("EmailApi.Emails.Recipient", b =>
-                {
-                    b.HasOne("EmailApi.Emails.Email", null)
-                        .WithMany("Recipients")
-                        .HasForeignKey("EmailId")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_recipients_emails_email_id");
-                });
-
-            modelBuilder.Entity("EmailApi.Emails.StoredContent", b =>
-                {
-                    b.HasOne("EmailApi.Emails.Email", null)
-                        .WithOne()
-                        .HasForeignKey("EmailApi.Emails.StoredContent", "EmailId")
-                        .OnDelete(DeleteBehavior.Restrict)
-                        .IsRequired()
-                        .HasConstraintName("fk_contents_emails_email_id");
-                });
-
             modelBuilder.Entity("EmailApi.Projects.ApiKey", b =>
                 {
                     b.HasOne("EmailApi.Projects.Project", null)
@@ -793,11 +758,6 @@ namespace EmailApi.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_streams_projects_project_id");
-                });
-
-            modelBuilder.Entity("EmailApi.Emails.Email", b =>
-                {
-                    b.Navigation("Recipients");
                 });
 #pragma warning restore 612, 618
         }

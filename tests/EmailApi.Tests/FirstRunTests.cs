@@ -102,7 +102,7 @@ public sealed class FirstRunTests : IDisposable
     [Theory]
     [InlineData("EmailApi__Relays__0__Port", "70000", "EmailApi__Relays__0__Port:")]
     [InlineData("EmailApi__Relays__0__Prot", "25", "Prot")]
-    [InlineData("EmailApi__Role", "boss", "EmailApi__Role cannot be boss")]
+    [InlineData("EmailApi__Role", "boss", "EmailApi__Role: boss is not one of all, api, worker.")]
     [InlineData("EmailApi__MasterKey", "c2hvcnQ=", "EmailApi__MasterKey: ")]
     [InlineData("EmailApi__MasterKeyFile", "/nowhere/key", "EmailApi__MasterKeyFile: /nowhere/key cannot be read")]
     [InlineData("EmailApi__Bootstrap__ApiKey", "short", "EmailApi__Bootstrap__ApiKey:")]

@@ -32,6 +32,5 @@ public sealed class Attempt : IEntityTypeConfiguration<Attempt>
         attempt.PartitionedBy(a => a.EmailId);
         attempt.HasKey(a => new { a.EmailId, a.N, a.Number });
         attempt.Property(a => a.Outcome).AsWord();
-        attempt.HasOne<Recipient>().WithMany().HasForeignKey(a => new { a.EmailId, a.N }).OnDelete(DeleteBehavior.Restrict);
     }
 }

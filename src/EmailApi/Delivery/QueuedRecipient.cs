@@ -29,8 +29,6 @@ public sealed class QueuedRecipient : IEntityTypeConfiguration<QueuedRecipient>
     {
         queued.ToTable("queue");
         queued.HasKey(q => new { q.EmailId, q.N });
-        // Also keeps a partition from being dropped while one of its recipients is open.
-        queued.HasOne<Emails.Recipient>().WithOne().HasForeignKey<QueuedRecipient>(q => new { q.EmailId, q.N }).OnDelete(DeleteBehavior.Restrict);
         queued.HasIndex(q => new { q.Lane, q.Priority, q.ProjectId, q.DueAt }).HasFilter("lease_until is null").HasDatabaseName("ix_queue_free");
         queued.HasIndex(q => q.LeaseUntil).HasFilter("lease_until is not null").HasDatabaseName("ix_queue_leased");
         queued.HasIndex(q => q.ExpiresAt);

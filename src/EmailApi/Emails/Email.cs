@@ -32,7 +32,6 @@ public sealed class Email : IEntityTypeConfiguration<Email>
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? SendAt { get; init; }
     public DateTimeOffset ExpiresAt { get; init; }
-    public List<Recipient> Recipients { get; } = [];
 
     public void Configure(EntityTypeBuilder<Email> email)
     {
@@ -44,6 +43,5 @@ public sealed class Email : IEntityTypeConfiguration<Email>
         email.Property(e => e.Tags).HasColumnType("jsonb");
         email.Property(e => e.Metadata).HasColumnType("json");   // given back as it came; jsonb would spell out 1e100000
         email.HasIndex(e => new { e.ProjectId, e.Id });
-        email.HasMany(e => e.Recipients).WithOne().HasForeignKey(r => r.EmailId).OnDelete(DeleteBehavior.Restrict);
     }
 }

@@ -20,7 +20,6 @@ public sealed class StoredContent : IEntityTypeConfiguration<StoredContent>
         content.PartitionedBy(c => c.EmailId);
         content.HasKey(c => c.EmailId);
         content.HasIndex(c => c.EmailId).HasFilter("is_protected").HasDatabaseName("ix_contents_protected");
-        content.HasOne<Email>().WithOne().HasForeignKey<StoredContent>(c => c.EmailId).OnDelete(DeleteBehavior.Restrict);
     }
 }
 

@@ -47,6 +47,8 @@ public sealed class Stream : IEntityTypeConfiguration<Stream>
         stream.ToTable("streams");
         stream.HasKey(s => new { s.ProjectId, s.Name });
         stream.Property(s => s.InDoubt).AsWord();
+        stream.Property(s => s.TrackOpens).HasDefaultValue(false);
+        stream.Property(s => s.TrackClicks).HasDefaultValue(false);
         stream.HasOne<Project>().WithMany().HasForeignKey(s => s.ProjectId);
     }
 }

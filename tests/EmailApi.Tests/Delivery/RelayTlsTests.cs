@@ -69,7 +69,7 @@ public sealed class RelayTlsTests : IDisposable
         await File.WriteAllTextAsync(folder["relay.pem"], FakeRelay.Certificate.ExportCertificatePem(), TestContext.Current.CancellationToken);
         string[] settings =
         [
-            $"--ConnectionStrings:EmailApi={test.ConnectionString}", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", "--EmailApi:Relays:0:Name=test", $"--EmailApi:Relays:0:Port={test.Relay.Port}", .. Secured,
+            $"--ConnectionStrings:EmailApi={test.ConnectionString}", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", $"--EmailApi:MasterKey={TestApp.MasterKey}", "--EmailApi:Relays:0:Name=test", $"--EmailApi:Relays:0:Port={test.Relay.Port}", .. Secured,
         ];
 
         using var app = await AppProcess.Start(folder.Path, settings, new Dictionary<string, string> { ["SSL_CERT_FILE"] = folder["relay.pem"] }).ReadyAsync();

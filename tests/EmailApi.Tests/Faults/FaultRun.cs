@@ -93,7 +93,7 @@ public static class FaultRun
         var url = FreeUrl();
         Task<AppProcess> StartAsync() => AppProcess.Start(folder.Path,
         [
-            "--environment=Production", $"--urls={url}", $"--ConnectionStrings:EmailApi={test.ConnectionString}", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", "--EmailApi:Relays:0:Name=test",
+            "--environment=Production", $"--urls={url}", $"--ConnectionStrings:EmailApi={test.ConnectionString}", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", $"--EmailApi:MasterKey={TestApp.MasterKey}", "--EmailApi:Relays:0:Name=test",
             "--EmailApi:Relays:0:Host=127.0.0.1", $"--EmailApi:Relays:0:Port={test.Relay.Port}", "--EmailApi:Relays:0:Security=None", "--Logging:LogLevel:EmailApi=Error",
         ]).ReadyAsync();
         var app = await StartAsync();

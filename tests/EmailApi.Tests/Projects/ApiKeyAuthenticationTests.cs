@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using System.Net;
 using EmailApi.Projects;
 using EmailApi.Tests.Support;
@@ -57,10 +58,21 @@ public sealed class ApiKeyAuthenticationTests(SharedApp shared) : IClassFixture<
         TestApp.Key,
     };
 
+    static int lastAddress = 1;
+
+    /// <summary>Many wrong keys from one address would be answered with 429.</summary>
+    static async ValueTask<System.IO.Stream> FromAnotherAddressAsync(SocketsHttpConnectionContext context, CancellationToken cancel)
+    {
+        var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        socket.Bind(new IPEndPoint(IPAddress.Parse($"127.0.0.{Interlocked.Increment(ref lastAddress)}"), 0));
+        await socket.ConnectAsync(context.DnsEndPoint, cancel);
+        return new NetworkStream(socket, ownsSocket: true);
+    }
+
     [Theory, MemberData(nameof(WrongAuthorizations))]
     public async Task A_wrong_key_is_401(string authorization)
     {
-        using var handler = new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => System.Text.Encoding.UTF8 };
+        using var handler = new SocketsHttpHandler { RequestHeaderEncodingSelector = (_, _) => System.Text.Encoding.UTF8, ConnectCallback = FromAnotherAddressAsync };
         using var client = new HttpClient(handler) { BaseAddress = app.Http.BaseAddress };
         Assert.True(client.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", authorization));
 

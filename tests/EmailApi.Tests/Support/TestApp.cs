@@ -4,11 +4,13 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using EmailApi.Data;
 using EmailApi.Emails;
+using Hangfire;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting.Server;
 using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging.Abstractions;
 using Npgsql;
 
 namespace EmailApi.Tests.Support;
@@ -20,7 +22,8 @@ public sealed class TestApp : IAsyncDisposable
     public const string Key = "test-bootstrap-key-0123456789abcdef";
 
     /// <summary>One for all nodes of a test: another would not open their key ring.</summary>
-    static readonly string MasterKey = Convert.ToBase64String(new byte[32]);
+    /// <summary>All nodes on one database need the same.</summary>
+    public static readonly string MasterKey = Convert.ToBase64String(new byte[32]);
 
     static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
 
@@ -92,6 +95,8 @@ public sealed class TestApp : IAsyncDisposable
     public async Task StartAppAsync(bool waitForDatabase = true)
     {
         var starting = await Program.BuildAsync([.. settings]);
+        // Hangfire's log is one for the process, and must not be that of an app which a test beside this one disposes.
+        starting.Services.GetRequiredService<Hangfire.IGlobalConfiguration>().UseLogProvider(new Hangfire.AspNetCore.AspNetCoreLogProvider(NullLoggerFactory.Instance));
         try
         {
             await starting.StartAsync();

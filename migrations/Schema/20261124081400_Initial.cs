@@ -16,6 +16,29 @@ namespace EmailApi.Migrations
                 name: "event_ordinal");
 
             migrationBuilder.CreateTable(
+                name: "attempts",
+                columns: table => new
+                {
+                    email_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    n = table.Column<int>(type: "integer", nullable: false),
+                    number = table.Column<int>(type: "integer", nullable: false),
+                    project_id = table.Column<int>(type: "integer", nullable: false),
+                    relay = table.Column<string>(type: "text", nullable: false),
+                    started_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    ended_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    step = table.Column<string>(type: "text", nullable: false),
+                    reply_code = table.Column<int>(type: "integer", nullable: true),
+                    reply_enhanced = table.Column<string>(type: "text", nullable: true),
+                    reply_text = table.Column<string>(type: "text", nullable: true),
+                    tls = table.Column<string>(type: "text", nullable: true),
+                    outcome = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_attempts", x => new { x.email_id, x.n, x.number });
+                });
+
+            migrationBuilder.CreateTable(
                 name: "blob_uses",
                 columns: table => new
                 {
@@ -58,6 +81,20 @@ namespace EmailApi.Migrations
                 constraints: table =>
                 {
                     table.PrimaryKey("pk_captured", x => x.id);
+                });
+
+            migrationBuilder.CreateTable(
+                name: "contents",
+                columns: table => new
+                {
+                    email_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    project_id = table.Column<int>(type: "integer", nullable: false),
+                    document = table.Column<byte[]>(type: "bytea", nullable: false),
+                    is_protected = table.Column<bool>(type: "boolean", nullable: false)
+                },
+                constraints: table =>
+                {
+                    table.PrimaryKey("pk_contents", x => x.email_id);
                 });
 
             migrationBuilder.CreateTable(
@@ -150,23 +187,24 @@ namespace EmailApi.Migrations
                 });
 
             migrationBuilder.CreateTable(
-                name: "contents",
+                name: "queue",
                 columns: table => new
                 {
                     email_id = table.Column<Guid>(type: "uuid", nullable: false),
+                    n = table.Column<int>(type: "integer", nullable: false),
                     project_id = table.Column<int>(type: "integer", nullable: false),
-                    document = table.Column<byte[]>(type: "bytea", nullable: false),
-                    is_protected = table.Column<bool>(type: "boolean", nullable: false)
+                    lane = table.Column<string>(type: "text", nullable: false),
+                    priority = table.Column<short>(type: "smallint", nullable: false),
+                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    expires_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
+                    lease_until = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    lease_token = table.Column<Guid>(type: "uuid", nullable: true),
+                    claims = table.Column<short>(type: "smallint", nullable: false),
+                    doubts = table.Column<short>(type: "smallint", nullable: false)
                 },
                 constraints: table =>
                 {
-                    table.PrimaryKey("pk_contents", x => x.email_id);
-                    table.ForeignKey(
-                        name: "fk_contents_emails_email_id",
-                        column: x => x.email_id,
-                        principalTable: "emails",
-                        principalColumn: "id",
-                        onDelete: ReferentialAction.Restrict);
+                    table.PrimaryKey("pk_queue", x => new { x.email_id, x.n });
                 });
 
             migrationBuilder.CreateTable(
@@ -193,12 +231,6 @@ namespace EmailApi.Migrations
                 {
                     table.PrimaryKey("pk_recipients", x => new { x.email_id, x.n });
                     table.CheckConstraint("ck_recipients_final", "(state in ('scheduled', 'held', 'queued', 'sending', 'deferred', 'in_doubt')) = (final_at is null)");
-                    table.ForeignKey(
-                        name: "fk_recipients_emails_email_id",
-                        column: x => x.email_id,
-                        principalTable: "emails",
-                        principalColumn: "id",
-                        onDelete: ReferentialAction.Restrict);
                 });
 
             migrationBuilder.CreateTable(
@@ -210,7 +242,14 @@ namespace EmailApi.Migrations
                     name = table.Column<string>(type: "text", nullable: false),
                     hash = table.Column<byte[]>(type: "bytea", nullable: false),
                     scopes = table.Column<string[]>(type: "text[]", nullable: false),
-                    created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false, defaultValueSql: "now()")
+                    mode = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false, defaultValueSql: "'live'"),
+                    senders = table.Column<string[]>(type: "text[]", nullable: false, defaultValueSql: "'{}'"),
+                    streams = table.Column<string[]>(type: "text[]", nullable: false, defaultValueSql: "'{}'"),
+                    recipients = table.Column<string[]>(type: "text[]", nullable: false, defaultValueSql: "'{}'"),
+                    created_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false, defaultValueSql: "now()"),
+                    expires_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    revoked_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
+                    last_used_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -231,7 +270,13 @@ namespace EmailApi.Migrations
                     name = table.Column<string>(type: "text", nullable: false),
                     priority = table.Column<short>(type: "smallint", nullable: false),
                     life = table.Column<TimeSpan>(type: "interval", nullable: false),
-                    in_doubt = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false)
+                    retry = table.Column<TimeSpan[]>(type: "interval[]", nullable: true),
+                    in_doubt = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false),
+                    track_opens = table.Column<bool>(type: "boolean", nullable: false, defaultValue: false),
+                    track_clicks = table.Column<bool>(type: "boolean", nullable: false, defaultValue: false),
+                    keep_content = table.Column<TimeSpan>(type: "interval", nullable: true),
+                    keep_metadata = table.Column<TimeSpan>(type: "interval", nullable: true),
+                    keep_events = table.Column<TimeSpan>(type: "interval", nullable: true)
                 },
                 constraints: table =>
                 {
@@ -242,62 +287,6 @@ namespace EmailApi.Migrations
                         principalTable: "projects",
                         principalColumn: "id",
                         onDelete: ReferentialAction.Cascade);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "attempts",
-                columns: table => new
-                {
-                    email_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    n = table.Column<int>(type: "integer", nullable: false),
-                    number = table.Column<int>(type: "integer", nullable: false),
-                    project_id = table.Column<int>(type: "integer", nullable: false),
-                    relay = table.Column<string>(type: "text", nullable: false),
-                    started_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    ended_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    step = table.Column<string>(type: "text", nullable: false),
-                    reply_code = table.Column<int>(type: "integer", nullable: true),
-                    reply_enhanced = table.Column<string>(type: "text", nullable: true),
-                    reply_text = table.Column<string>(type: "text", nullable: true),
-                    tls = table.Column<string>(type: "text", nullable: true),
-                    outcome = table.Column<string>(type: "character varying(16)", maxLength: 16, nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("pk_attempts", x => new { x.email_id, x.n, x.number });
-                    table.ForeignKey(
-                        name: "fk_attempts_recipients_email_id_n",
-                        columns: x => new { x.email_id, x.n },
-                        principalTable: "recipients",
-                        principalColumns: new[] { "email_id", "n" },
-                        onDelete: ReferentialAction.Restrict);
-                });
-
-            migrationBuilder.CreateTable(
-                name: "queue",
-                columns: table => new
-                {
-                    email_id = table.Column<Guid>(type: "uuid", nullable: false),
-                    n = table.Column<int>(type: "integer", nullable: false),
-                    project_id = table.Column<int>(type: "integer", nullable: false),
-                    lane = table.Column<string>(type: "text", nullable: false),
-                    priority = table.Column<short>(type: "smallint", nullable: false),
-                    due_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    expires_at = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: false),
-                    lease_until = table.Column<DateTimeOffset>(type: "timestamp with time zone", nullable: true),
-                    lease_token = table.Column<Guid>(type: "uuid", nullable: true),
-                    claims = table.Column<short>(type: "smallint", nullable: false),
-                    doubts = table.Column<short>(type: "smallint", nullable: false)
-                },
-                constraints: table =>
-                {
-                    table.PrimaryKey("pk_queue", x => new { x.email_id, x.n });
-                    table.ForeignKey(
-                        name: "fk_queue_recipients_email_id_n",
-                        columns: x => new { x.email_id, x.n },
-                        principalTable: "recipients",
-                        principalColumns: new[] { "email_id", "n" },
-                        onDelete: ReferentialAction.Restrict);
                 });
 
             migrationBuilder.CreateIndex(
@@ -390,6 +379,9 @@ namespace EmailApi.Migrations
                 name: "data_protection_keys");
 
             migrationBuilder.DropTable(
+                name: "emails");
+
+            migrationBuilder.DropTable(
                 name: "events");
 
             migrationBuilder.DropTable(
@@ -399,16 +391,13 @@ namespace EmailApi.Migrations
                 name: "queue");
 
             migrationBuilder.DropTable(
-                name: "streams");
-
-            migrationBuilder.DropTable(
                 name: "recipients");
 
             migrationBuilder.DropTable(
-                name: "projects");
+                name: "streams");
 
             migrationBuilder.DropTable(
-                name: "emails");
+                name: "projects");
 
             migrationBuilder.DropSequence(
                 name: "event_ordinal");
