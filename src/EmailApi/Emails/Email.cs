@@ -43,5 +43,7 @@ public sealed class Email : IEntityTypeConfiguration<Email>
         email.Property(e => e.Tags).HasColumnType("jsonb");
         email.Property(e => e.Metadata).HasColumnType("json");   // given back as it came; jsonb would spell out 1e100000
         email.HasIndex(e => new { e.ProjectId, e.Id });
+        email.HasIndex(e => new { e.ProjectId, e.Stream, e.Id });
+        email.HasIndex(e => new { e.ProjectId, e.KeyId, e.Id });
     }
 }

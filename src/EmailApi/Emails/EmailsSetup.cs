@@ -27,6 +27,7 @@ public static class EmailsSetup
             .Accepts<SendEmailRequest>("application/json").Produces<SendEmailResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: true));
         emails.MapPost("batch", SendBatch.HandleAsync).Describe("sendBatch", "Send up to 1,000 mails", Scopes.Send, 400, 409, 413, 415, 422)
             .Accepts<SendBatchRequest>("application/json").Produces<SendBatchResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: false));
+        emails.MapRead("", ListEmails.HandleAsync).Describe("listEmails", "The log of what was accepted, newest first", Scopes.Read, 400);
         emails.MapRead("{id}", GetEmail.HandleAsync).Describe("getEmail", "Where a mail stands, recipient by recipient", Scopes.Read, 404);
         emails.MapRead("{id}/events", Timeline.HandleAsync).Describe("listEmailEvents", "What happened to a mail, in order", Scopes.Read, 400, 404);
         emails.MapRead("{id}/attempts", Attempts.HandleAsync).Describe("listAttempts", "Every SMTP transaction of a mail", Scopes.Read, 400, 404);

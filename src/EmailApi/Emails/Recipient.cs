@@ -45,6 +45,7 @@ public sealed class Recipient : IEntityTypeConfiguration<Recipient>
         recipient.Property(r => r.Address).HasMaxLength(320);   // RFC 5321 §4.5.3.1.3 allows 254 octets; Unicode domains grow on the wire
         recipient.Property(r => r.Kind).AsWord();
         recipient.Property(r => r.State).AsWord();
-        recipient.HasIndex(r => new { r.ProjectId, r.Address });
+        recipient.HasIndex(r => new { r.ProjectId, r.Address, r.EmailId });
+        recipient.HasIndex(r => new { r.ProjectId, r.State, r.EmailId });
     }
 }

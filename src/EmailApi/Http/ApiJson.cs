@@ -27,6 +27,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(Page<CapturedResponse>))]
 [JsonSerializable(typeof(CapturedDetailResponse))]
 [JsonSerializable(typeof(LedgerResponse))]
+[JsonSerializable(typeof(Page<ListedEmail>))]
 [JsonSerializable(typeof(RescheduleRequest))]
 [JsonSerializable(typeof(ResolveRequest))]
 [JsonSerializable(typeof(CreateKeyRequest))]

@@ -12,8 +12,8 @@ using Npgsql.EntityFrameworkCore.PostgreSQL.Metadata;
 namespace EmailApi.Migrations
 {
     [DbContext(typeof(EmailDb))]
-    [Migration("20261124081400_Initial")]
-    partial class Initial
+    [Migration("20261124082511_EmailLog")]
+    partial class EmailLog
     {
         /// <inheritdoc />
         protected override void BuildTargetModel(ModelBuilder modelBuilder)
@@ -332,6 +332,12 @@ namespace EmailApi.Migrations
                     b.HasIndex("ProjectId", "Id")
                         .HasDatabaseName("ix_emails_project_id_id");
 
+                    b.HasIndex("ProjectId", "KeyId", "Id")
+                        .HasDatabaseName("ix_emails_project_id_key_id_id");
+
+                    b.HasIndex("ProjectId", "Stream", "Id")
+                        .HasDatabaseName("ix_emails_project_id_stream_id");
+
                     b.ToTable("emails", (string)null);
 
                     b.HasAnnotation("EmailApi:PartitionedBy", "id");
@@ -452,8 +458,11 @@ namespace EmailApi.Migrations
                     b.HasKey("EmailId", "N")
                         .HasName("pk_recipients");
 
-                    b.HasIndex("ProjectId", "Address")
-                        .HasDatabaseName("ix_recipients_project_id_address");
+                    b.HasIndex("ProjectId", "Address", "EmailId")
+                        .HasDatabaseName("ix_recipients_project_id_address_email_id");
+
+                    b.HasIndex("ProjectId", "State", "EmailId")
+                        .HasDatabaseName("ix_recipients_project_id_state_email_id");
 
                     b.ToTable("recipients", null, t =>
                         {

@@ -316,6 +316,16 @@ namespace EmailApi.Migrations
                 columns: new[] { "project_id", "id" });
 
             migrationBuilder.CreateIndex(
+                name: "ix_emails_project_id_key_id_id",
+                table: "emails",
+                columns: new[] { "project_id", "key_id", "id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_emails_project_id_stream_id",
+                table: "emails",
+                columns: new[] { "project_id", "stream", "id" });
+
+            migrationBuilder.CreateIndex(
                 name: "ix_events_project_id_transaction_ordinal",
                 table: "events",
                 columns: new[] { "project_id", "transaction", "ordinal" });
@@ -349,9 +359,14 @@ namespace EmailApi.Migrations
                 filter: "lease_until is not null");
 
             migrationBuilder.CreateIndex(
-                name: "ix_recipients_project_id_address",
+                name: "ix_recipients_project_id_address_email_id",
                 table: "recipients",
-                columns: new[] { "project_id", "address" });
+                columns: new[] { "project_id", "address", "email_id" });
+
+            migrationBuilder.CreateIndex(
+                name: "ix_recipients_project_id_state_email_id",
+                table: "recipients",
+                columns: new[] { "project_id", "state", "email_id" });
         }
 
         /// <inheritdoc />

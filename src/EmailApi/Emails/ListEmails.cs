@@ -1,0 +1,65 @@
+using System.Text.Json;
+using EmailApi.Data;
+using EmailApi.Http;
+using EmailApi.Projects;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace EmailApi.Emails;
+
+/// <summary>GET /v1/emails: the log of what was accepted, newest first.</summary>
+public static class ListEmails
+{
+    static readonly string[] Known = ["status", "address", "stream", "tag", "key", "subject", "from", "to", "after", "limit"];
+
+    public static async Task<Page<ListedEmail>> HandleAsync(
+        string? after, int? limit, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+    {
+        if (http.Request.Query.Keys.FirstOrDefault(k => !Known.Contains(k)) is { } unknown)
+            throw new ProblemException(ProblemKind.BadRequest, $"There is no filter {unknown}; there are {string.Join(", ", Known)}.");
+        var filter = EmailFilter.Read(http.Request.Query);
+        var take = Paging.Limit(limit);
+
+        await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
+        var where = filter.Where(caller.ProjectId, command.Parameters);
+        if (Paging.Key(after, 1) is { } key)
+        {
+            if (!Guid.TryParseExact(key[0], "n", out var last)) throw Paging.BadCursor();
+            where += " and e.id < @last";
+            command.Parameters.AddWithValue("last", last);
+        }
+
+        command.CommandText = $"""
+            select e.id, email_status(e.id), e.from_address, e.from_name, e.subject, e.stream, e.key_id, e.tags, e.created_at, e.send_at, e.expires_at,
+                   (select array_agg(r.address order by r.n) from recipients r where r.email_id = e.id and r.n <= {ListedEmail.MaxShown}),
+                   (select count(*)::int from recipients r where r.email_id = e.id)
+            from (select e.* from emails e where {where} order by e.id desc limit {take + 1}) e order by e.id desc
+            """;
+        var rows = new List<(Guid Id, ListedEmail Email)>();
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        while (await reader.ReadAsync(cancel)) rows.Add((reader.GetGuid(0), Of(reader)));
+        return Paging.Page(rows, take, r => r.Email, r => [r.Id.ToString("n")]);
+    }
+
+    static ListedEmail Of(NpgsqlDataReader row)
+    {
+        return new(
+            EmailId.Format(row.GetGuid(0)), row.GetString(1), Text(3) is { } name ? $"{name} <{row.GetString(2)}>" : row.GetString(2), Text(4), row.GetString(5), row.GetString(6),
+            JsonDocument.Parse(Text(7) ?? "{}").RootElement, row.GetFieldValue<DateTimeOffset>(8), row.IsDBNull(9) ? null : row.GetFieldValue<DateTimeOffset>(9),
+            row.GetFieldValue<DateTimeOffset>(10), row.GetFieldValue<string[]>(11), row.GetInt32(12));
+
+        string? Text(int column) => row.IsDBNull(column) ? null : row.GetString(column);
+    }
+}
+
+/// <summary>An email in a list.</summary>
+/// <param name="Subject">Null for a sensitive mail.</param>
+/// <param name="Key">The id of the key that sent it.</param>
+/// <param name="Recipients">The first five addresses.</param>
+/// <param name="RecipientCount">How many there are in all.</param>
+public sealed record ListedEmail(
+    string Id, string Status, string From, string? Subject, string Stream, string Key, JsonElement Tags, DateTimeOffset CreatedAt, DateTimeOffset? SendAt,
+    DateTimeOffset ExpiresAt, IReadOnlyList<string> Recipients, int RecipientCount)
+{
+    internal const int MaxShown = 5;
+}
