@@ -10,6 +10,7 @@ namespace EmailApi.Emails;
 /// so that the newest come first without sorting.</summary>
 public sealed record EmailFilter
 {
+    public static readonly string[] Names = ["status", "address", "stream", "tag", "key", "subject", "from", "to"];
     const int MaxTextLength = 200;
 
     public string? Status { get; init; }

@@ -10,7 +10,7 @@ namespace EmailApi.Emails;
 /// <summary>GET /v1/emails: the log of what was accepted, newest first.</summary>
 public static class ListEmails
 {
-    static readonly string[] Known = ["status", "address", "stream", "tag", "key", "subject", "from", "to", "after", "limit"];
+    static readonly string[] Known = [.. EmailFilter.Names, "after", "limit"];
 
     public static async Task<Page<ListedEmail>> HandleAsync(
         string? after, int? limit, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)

@@ -28,6 +28,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(CapturedDetailResponse))]
 [JsonSerializable(typeof(LedgerResponse))]
 [JsonSerializable(typeof(Page<ListedEmail>))]
+[JsonSerializable(typeof(CancelEmailsResponse))]
 [JsonSerializable(typeof(RescheduleRequest))]
 [JsonSerializable(typeof(ResolveRequest))]
 [JsonSerializable(typeof(CreateKeyRequest))]

@@ -42,6 +42,25 @@ public sealed class ControlEmailTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task All_mail_that_a_filter_finds_is_canceled_and_no_other()
+    {
+        var more = (JsonObject)Tomorrow.DeepClone();
+        more["tags"] = new JsonObject { ["campaign"] = "a" };
+        var (tagged, other) = (await app.SendAsync(more: more), await app.SendAsync(more: Tomorrow));
+        await app.SendAsync(more: more);
+
+        var nothing = await PostAsync("/v1/emails/cancel");
+        var canceled = await PostAsync("/v1/emails/cancel?tag=campaign:a");
+        var again = await PostAsync("/v1/emails/cancel?tag=campaign:a");
+
+        Assert.Equal(HttpStatusCode.BadRequest, nothing.Status);
+        Assert.Equal((2, 2), (canceled.Body.GetProperty("emails").GetInt32(), canceled.Body.GetProperty("recipients").GetInt32()));
+        Assert.Equal(0, again.Body.GetProperty("recipients").GetInt32());
+        Assert.Equal([RecipientState.Canceled], await app.StatesAsync(tagged));
+        Assert.Equal([RecipientState.Scheduled], await app.StatesAsync(other));
+    }
+
+    [Fact]
     public async Task A_cancel_and_a_claim_never_both_win()
     {
         var ids = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => app.SendAsync($"r{i}@example.jp")));
