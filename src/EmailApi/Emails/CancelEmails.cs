@@ -12,11 +12,9 @@ public static class CancelEmails
     /// <summary>So many emails at a time: no transaction of ours stays open long.</summary>
     const int Step = 500;
 
-    public static async Task<CancelEmailsResponse> HandleAsync(HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+    public static async Task<CancelEmailsResponse> HandleAsync([AsParameters] EmailFilterQuery query, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        if (http.Request.Query.Keys.FirstOrDefault(k => !EmailFilter.Names.Contains(k)) is { } unknown)
-            throw new ProblemException(ProblemKind.BadRequest, $"There is no filter {unknown}; there are {string.Join(", ", EmailFilter.Names)}.");
-        var filter = EmailFilter.Read(http.Request.Query);
+        var filter = EmailFilter.Read(query, http);
         if (filter == new EmailFilter()) throw new ProblemException(ProblemKind.BadRequest, $"Give at least one of {string.Join(", ", EmailFilter.Names)}: without, all open mail of the project would be canceled.");
         if (caller.IsBound) filter = filter with { Key = caller.KeyId };
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using EmailApi.Data;
 using EmailApi.Http;
+using Microsoft.AspNetCore.Mvc;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -26,20 +27,29 @@ public sealed record EmailFilter
     static readonly string[] Statuses = [.. Words.All<RecipientState>(), Partial];
     const string Partial = "partial";
 
-    /// <summary>From the query of a request.</summary>
+    /// <param name="http">The request: a filter that is not known would be a promise not kept.</param>
+    /// <param name="others">Parameters that the endpoint takes beside the filter.</param>
     /// <exception cref="ProblemException">400, naming the parameter and what would be right.</exception>
-    public static EmailFilter Read(IQueryCollection query) => new()
+    public static EmailFilter Read(EmailFilterQuery query, HttpContext http, params string[] others)
     {
-        Status = Text(query, "status") is not { } status ? null
+        string[] known = [.. Names, .. others];
+        if (http.Request.Query.Keys.FirstOrDefault(k => !known.Contains(k)) is { } unknown)
+            throw new ProblemException(ProblemKind.BadRequest, $"There is no filter {unknown}; there are {string.Join(", ", known)}.");
+        return Read(query);
+    }
+
+    static EmailFilter Read(EmailFilterQuery query) => new()
+    {
+        Status = Text(query.Status, "status") is not { } status ? null
             : Statuses.Contains(status) ? status : throw Wrong("status", $"is one of {string.Join(", ", Statuses)}", status),
-        Address = Text(query, "address") is not { } address ? null
+        Address = Text(query.Address, "address") is not { } address ? null
             : Emails.Address.TryParse(address, out var parsed, out var error) ? parsed : throw Wrong("address", $"is a whole address ({error.TrimEnd('.')})", address),
-        Stream = Text(query, "stream"),
-        Tag = Text(query, "tag") is { } tag ? tag.Split(':', 2) is [var name, var value] ? (name, value) : (tag, null) : null,
-        Key = Text(query, "key"),
-        Subject = Text(query, "subject"),
-        From = Time(query, "from"),
-        To = Time(query, "to"),
+        Stream = Text(query.Stream, "stream"),
+        Tag = Text(query.Tag, "tag") is { } tag ? tag.Split(':', 2) is [var name, var value] ? (name, value) : (tag, null) : null,
+        Key = Text(query.Key, "key"),
+        Subject = Text(query.Subject, "subject"),
+        From = Time(query.From, "from"),
+        To = Time(query.To, "to"),
     };
 
     /// <summary>The conditions on <c>emails e</c> as SQL, their values added as parameters.</summary>
@@ -81,16 +91,29 @@ public sealed record EmailFilter
         _ => "select r.email_id from recipients r where r.project_id = @project and r.state = @status",
     };
 
-    static string? Text(IQueryCollection query, string name)
+    static string? Text(string? text, string name)
     {
-        if (!query.TryGetValue(name, out var values)) return null;
-        if (values is not [{ Length: > 0 and <= MaxTextLength } text]) throw Wrong(name, $"is given once, with 1 to {MaxTextLength} characters", values.ToString());
+        if (text is null) return null;
+        if (text.Length is 0 or > MaxTextLength) throw Wrong(name, $"has 1 to {MaxTextLength} characters", $"\"{text}\"");
         return text.Contains('\0', StringComparison.Ordinal) ? throw Wrong(name, "has no character U+0000", "it") : text;
     }
 
-    static DateTimeOffset? Time(IQueryCollection query, string name) => Text(query, name) is not { } text ? null
+    static DateTimeOffset? Time(string? given, string name) => Text(given, name) is not { } text ? null
         : Instant.TryParse(text, out var at) && at.Year is > 1970 and < 9000 ? at
         : throw Wrong(name, "is a time with its offset (RFC 3339), such as 2026-12-01T09:00:00%2B09:00", text);
 
     static ProblemException Wrong(string name, string rule, string given) => new(ProblemKind.BadRequest, $"{name} {rule}; {given} is not.");
 }
+
+/// <summary>The filter as the query of a request gives it.</summary>
+/// <param name="Status">An email's status, e.g. <c>deferred</c> or <c>partial</c>.</param>
+/// <param name="Address">A recipient's whole address.</param>
+/// <param name="Stream">The stream's name.</param>
+/// <param name="Tag"><c>name:value</c>, or the name alone for any value.</param>
+/// <param name="Key">The id of the key that sent it.</param>
+/// <param name="Subject">A part of the subject, in any case.</param>
+/// <param name="From">Accepted at this time or later: RFC 3339 with an offset.</param>
+/// <param name="To">Accepted before this time.</param>
+public sealed record EmailFilterQuery(
+    [FromQuery(Name = "status")] string? Status, [FromQuery(Name = "address")] string? Address, [FromQuery(Name = "stream")] string? Stream, [FromQuery(Name = "tag")] string? Tag,
+    [FromQuery(Name = "key")] string? Key, [FromQuery(Name = "subject")] string? Subject, [FromQuery(Name = "from")] string? From, [FromQuery(Name = "to")] string? To);

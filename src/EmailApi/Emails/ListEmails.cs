@@ -10,14 +10,10 @@ namespace EmailApi.Emails;
 /// <summary>GET /v1/emails: the log of what was accepted, newest first.</summary>
 public static class ListEmails
 {
-    static readonly string[] Known = [.. EmailFilter.Names, "after", "limit"];
-
     public static async Task<Page<ListedEmail>> HandleAsync(
-        string? after, int? limit, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+        [AsParameters] EmailFilterQuery query, string? after, int? limit, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        if (http.Request.Query.Keys.FirstOrDefault(k => !Known.Contains(k)) is { } unknown)
-            throw new ProblemException(ProblemKind.BadRequest, $"There is no filter {unknown}; there are {string.Join(", ", Known)}.");
-        var filter = EmailFilter.Read(http.Request.Query);
+        var filter = EmailFilter.Read(query, http, "after", "limit");
         var take = Paging.Limit(limit);
 
         await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
