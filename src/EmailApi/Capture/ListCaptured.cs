@@ -20,7 +20,7 @@ public static class ListCaptured
     {
         if (wait is < 0 or > MaxWaitSeconds) throw new ProblemException(ProblemKind.BadRequest, $"wait is 0 to {MaxWaitSeconds} seconds; {wait} is not.");
         var take = Paging.Limit(limit);
-        var before = Paging.Key(after, 1) is { } key ? Guid.TryParseExact(key[0], "n", out var id) ? id : throw Paging.BadCursor() : (Guid?)null;
+        var before = Paging.After<Guid>(after);
 
         if (Address.TryParse(to, out var address, out _)) to = Address.ToWire(address);   // as the relay was told
 

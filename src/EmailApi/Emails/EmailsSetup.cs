@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Delivery;
 using EmailApi.Events;
 using EmailApi.Http;
 using EmailApi.Projects;
@@ -30,7 +31,7 @@ public static class EmailsSetup
         emails.MapRead("", ListEmails.HandleAsync).Describe("listEmails", "The log of what was accepted, newest first", Scopes.Read, 400);
         emails.MapRead("{id}", GetEmail.HandleAsync).Describe("getEmail", "Where a mail stands, recipient by recipient", Scopes.Read, 404);
         emails.MapRead("{id}/events", Timeline.HandleAsync).Describe("listEmailEvents", "What happened to a mail, in order", Scopes.Read, 400, 404);
-        emails.MapRead("{id}/attempts", Attempts.HandleAsync).Describe("listAttempts", "Every SMTP transaction of a mail", Scopes.Read, 400, 404);
+        emails.MapRead("{id}/attempts", ListAttempts.HandleAsync).Describe("listAttempts", "Every SMTP transaction of a mail", Scopes.Read, 400, 404);
         emails.MapRead("{id}/content", GetContent.HandleAsync).Describe("getContent", "What a mail says", Scopes.Read, 404, 409);
         emails.MapRead("{id}/raw", GetContent.HandleRawAsync).Describe("getRaw", "The message as a relay gets it", Scopes.Read, 404, 409)
             .Produces<byte[]>(200, RawMessage.MediaType);

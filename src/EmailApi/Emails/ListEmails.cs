@@ -18,9 +18,8 @@ public static class ListEmails
 
         await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
         var where = filter.Where(caller.ProjectId, command.Parameters);
-        if (Paging.Key(after, 1) is { } key)
+        if (Paging.After<Guid>(after) is { } last)
         {
-            if (!Guid.TryParseExact(key[0], "n", out var last)) throw Paging.BadCursor();
             where += " and e.id < @last";
             command.Parameters.AddWithValue("last", last);
         }

@@ -1,9 +1,6 @@
-using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using EmailApi.Data;
-using EmailApi.Delivery;
-using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Projects;
 using Microsoft.EntityFrameworkCore;
@@ -27,13 +24,7 @@ public static class EventFeed
 
     public static async Task<Page<EventResponse>> HandleAsync(string? after, int? limit, string? types, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        ulong transaction = 0;
-        long ordinal = 0;
-        if (Paging.Key(after, 2) is { } key
-            && (!ulong.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out transaction)
-                || !long.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out ordinal)))
-            throw Paging.BadCursor();
-
+        var (transaction, ordinal) = Paging.After<ulong, long>(after);
         await using var command = new NpgsqlCommand(Feed, (NpgsqlConnection)db.Database.GetDbConnection());
         command.Parameters.Add(new() { Value = caller.ProjectId });
         command.Parameters.Add(new() { Value = transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });
@@ -60,50 +51,6 @@ public static class EventFeed
     internal static JsonElement? Json(string? stored) => stored is null ? null : JsonDocument.Parse(stored).RootElement;
 }
 
-/// <summary>GET /v1/emails/{id}/events: what happened to one mail, in order.</summary>
-public static class Timeline
-{
-    public static async Task<Page<EventResponse>> HandleAsync(string id, string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
-    {
-        var email = await db.FindAsync(id, caller, cancel);
-        var (take, key) = (Paging.Limit(limit), Paging.Key(after, 2));
-        if (key is not null && (!ulong.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out _) || !long.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out _)))
-            throw Paging.BadCursor();
-        var (transaction, ordinal) = key is null ? (0UL, 0L) : (ulong.Parse(key[0], CultureInfo.InvariantCulture), long.Parse(key[1], CultureInfo.InvariantCulture));
-        var rows = await (
-            from e in db.Events.AsNoTracking()
-            where e.EmailId == email.Id && (e.Transaction > transaction || (e.Transaction == transaction && e.Ordinal > ordinal))
-            join r in db.Recipients on new { e.EmailId, e.N } equals new { r.EmailId, r.N }
-            orderby e.Transaction, e.Ordinal
-            select new { Event = e, r.Address }).Take(take + 1).ToListAsync(cancel);
-        var page = rows.Take(take).ToList();
-        return new(
-            page.ConvertAll(r => EventResponse.Of(r.Event.EmailId, r.Event.N, r.Event.Sequence, r.Event.Type, r.Event.At, r.Event.Data, r.Address)),
-            rows.Count > take ? Paging.Cursor(page[^1].Event.Transaction, page[^1].Event.Ordinal) : null);
-    }
-}
-
-/// <summary>GET /v1/emails/{id}/attempts: every SMTP transaction of one mail.</summary>
-public static class Attempts
-{
-    public static async Task<Page<AttemptResponse>> HandleAsync(string id, string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
-    {
-        var email = await db.FindAsync(id, caller, cancel);
-        var (take, key) = (Paging.Limit(limit), Paging.Key(after, 2));
-        var (n, number) = (0, 0);
-        if (key is not null && (!int.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out n) || !int.TryParse(key[1], NumberStyles.None, CultureInfo.InvariantCulture, out number)))
-            throw Paging.BadCursor();
-        var rows = await (
-            from a in db.Attempts.AsNoTracking()
-            where a.EmailId == email.Id && (a.N > n || (a.N == n && a.Number > number))
-            join r in db.Recipients on new { a.EmailId, a.N } equals new { r.EmailId, r.N }
-            orderby a.N, a.Number
-            select new { Attempt = a, r.Address }).Take(take + 1).ToListAsync(cancel);
-        var page = rows.Take(take).ToList();
-        return new(page.ConvertAll(r => AttemptResponse.Of(r.Attempt, r.Address)), rows.Count > take ? Paging.Cursor(page[^1].Attempt.N, page[^1].Attempt.Number) : null);
-    }
-}
-
 /// <summary>A fact about a recipient.</summary>
 /// <param name="Sequence">Counts from 1 per recipient.</param>
 public sealed record EventResponse(string Id, string Type, DateTimeOffset At, string EmailId, string? Recipient, int Sequence)
@@ -127,13 +74,4 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
         { Reply = said?.Reply, Reason = said?.Reason, Relay = said?.Relay };
     }
-}
-
-/// <param name="Outcome">The state it led to.</param>
-public sealed record AttemptResponse(
-    string Recipient, string Relay, DateTimeOffset StartedAt, DateTimeOffset EndedAt, string Step, ReplyResponse? Reply, string? Tls, string Outcome)
-{
-    internal static AttemptResponse Of(Attempt attempt, string address) => new(
-        address, attempt.Relay, attempt.StartedAt, attempt.EndedAt, attempt.Step,
-        attempt.ReplyText is { } text ? new(attempt.ReplyCode, attempt.ReplyEnhanced, text) : null, attempt.Tls, attempt.Outcome.Word());
 }

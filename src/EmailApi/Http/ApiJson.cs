@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using EmailApi.Capture;
+using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Operations;

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Buffers.Text;
+using System.Globalization;
 using System.Text;
 
 namespace EmailApi.Http;
@@ -27,19 +28,31 @@ public static class Paging
         new([.. rows.Take(take).Select(show)], rows.Count > take ? Cursor(key(rows[take - 1])) : null);
 
     public static string Cursor(params ReadOnlySpan<object> key) =>
-        Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Join('.', key.ToArray().Select(k => string.Create(System.Globalization.CultureInfo.InvariantCulture, $"{k}")))));
+        Base64Url.EncodeToString(Encoding.UTF8.GetBytes(string.Join('.', key.ToArray().Select(k => string.Create(CultureInfo.InvariantCulture, $"{k}")))));
 
-    /// <summary>The parts of a cursor that <see cref="Cursor"/> made.</summary>
+    /// <summary>The key of the last row of the page before; null when the first page is asked for.</summary>
     /// <exception cref="ProblemException">400 <c>bad_cursor</c>.</exception>
-    public static string[]? Key(string? cursor, int parts)
+    public static T? After<T>(string? cursor) where T : struct, IParsable<T> => Parts(cursor, 1) is { } key ? Part<T>(key[0]) : null;
+
+    /// <summary>The same for a name.</summary>
+    public static string? AfterName(string? cursor) => Parts(cursor, 1)?[0];
+
+    /// <summary>The same for a key of two parts; both at zero when the first page is asked for.</summary>
+    public static (TFirst, TSecond) After<TFirst, TSecond>(string? cursor) where TFirst : struct, IParsable<TFirst> where TSecond : struct, IParsable<TSecond> =>
+        Parts(cursor, 2) is { } key ? (Part<TFirst>(key[0]), Part<TSecond>(key[1])) : default;
+
+    static T Part<T>(string text) where T : struct, IParsable<T> => T.TryParse(text, CultureInfo.InvariantCulture, out var part) ? part : throw BadCursor();
+
+    static string[]? Parts(string? cursor, int count)
     {
         if (string.IsNullOrEmpty(cursor)) return null;
         Span<byte> bytes = stackalloc byte[128];
         // Not TryDecodeFromChars: it throws when the text is no base64url.
-        if (cursor.Length <= 128 && Base64Url.DecodeFromChars(cursor, bytes, out _, out var length) is OperationStatus.Done && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var key && key.Length == parts)
-            return key;
+        if (cursor.Length <= 128 && Base64Url.DecodeFromChars(cursor, bytes, out _, out var length) is OperationStatus.Done
+            && Encoding.UTF8.GetString(bytes[..length]).Split('.') is var parts && parts.Length == count && !bytes[..length].Contains((byte)0))
+            return parts;
         throw BadCursor();
     }
 
-    public static ProblemException BadCursor() => new(ProblemKind.BadCursor, "Give the next_cursor of an earlier answer, unchanged, or leave after out.");
+    static ProblemException BadCursor() => new(ProblemKind.BadCursor, "Give the next_cursor of an earlier answer, unchanged, or leave after out.");
 }

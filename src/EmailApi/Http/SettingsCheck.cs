@@ -48,12 +48,12 @@ static class SettingsCheck
     {
         var name = SettingName.Of(member.Path);
         if (Settings(type).FirstOrDefault(p => p.Name.Equals(member.Key, StringComparison.OrdinalIgnoreCase)) is { } property) Check(member, property.PropertyType, faults);
-        else if (type == typeof(AppOptions) && ComesLater.Contains(member.Key, StringComparer.OrdinalIgnoreCase)) {
-            // What switches it off may stand there already.
-            if (member["Port"] != "0" || member.GetChildren().Count() > 1) faults.Add($"{name} is not supported by this version yet; leave it out.");
-        }
-        else faults.Add($"{name}: there is no such setting; there are {string.Join(", ", Names(type))}.");
+        else if (type != typeof(AppOptions) || !ComesLater.Contains(member.Key, StringComparer.OrdinalIgnoreCase)) faults.Add($"{name}: there is no such setting; there are {string.Join(", ", Names(type))}.");
+        else if (!IsSwitchedOff(member)) faults.Add($"{name} is not supported by this version yet; leave it out.");
     }
+
+    /// <summary>Port 0 asks for nothing that is not there.</summary>
+    static bool IsSwitchedOff(IConfigurationSection listener) => listener["Port"] == "0" && listener.GetChildren().Count() == 1;
 
     static IEnumerable<PropertyInfo> Settings(Type type) => type.GetProperties().Where(p => p.SetMethod is { IsPublic: true });
 

@@ -46,7 +46,7 @@ public static class ManageKeys
     public static async Task<Page<KeyResponse>> ListAsync(string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
     {
         var take = Paging.Limit(limit);
-        var last = Paging.Key(after, 1)?[0];
+        var last = Paging.AfterName(after);
         var rows = await Of(caller, db).Where(k => last == null || string.Compare(k.Id, last) > 0).OrderBy(k => k.Id).Take(take + 1).ToListAsync(cancel);
         return Paging.Page(rows, take, KeyResponse.Of, k => [k.Id]);
     }

@@ -32,7 +32,7 @@ public static class ManageProjects
     public static async Task<Page<ProjectResponse>> ListAsync(string? after, int? limit, Caller caller, ProjectAccess access, EmailDb db, CancellationToken cancel)
     {
         var take = Paging.Limit(limit);
-        var last = Paging.Key(after, 1) is { } key ? int.TryParse(key[0], NumberStyles.None, CultureInfo.InvariantCulture, out var id) ? id : throw Paging.BadCursor() : 0;
+        var last = Paging.After<int>(after) ?? 0;
         var all = await access.IsOperatorAsync(caller, cancel);
         var rows = await db.Projects.AsNoTracking().Where(p => p.Id > last && (all || p.Id == caller.ProjectId)).OrderBy(p => p.Id).Take(take + 1).ToListAsync(cancel);
         return Paging.Page(rows, take, ProjectResponse.Of, p => [p.Id]);

@@ -37,7 +37,7 @@ public static class ManageStreams
     public static async Task<Page<StreamResponse>> ListAsync(string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
     {
         var take = Paging.Limit(limit);
-        var last = Paging.Key(after, 1)?[0];
+        var last = Paging.AfterName(after);
         var rows = await Of(caller, db).AsNoTracking().Where(s => last == null || string.Compare(s.Name, last) > 0).OrderBy(s => s.Name).Take(take + 1).ToListAsync(cancel);
         return Paging.Page(rows, take, StreamResponse.Of, s => [s.Name]);
     }

@@ -10,13 +10,13 @@ public sealed class PagingTests
         var cursor = Paging.Cursor(ulong.MaxValue, long.MinValue);
 
         Assert.Matches("^[A-Za-z0-9_-]+$", cursor);
-        Assert.Equal(["18446744073709551615", "-9223372036854775808"], Paging.Key(cursor, 2)!);
+        Assert.Equal((ulong.MaxValue, long.MinValue), Paging.After<ulong, long>(cursor));
     }
 
     [Theory]
     [InlineData(null)]
     [InlineData("")]
-    public void No_cursor_is_the_first_page(string? cursor) => Assert.Null(Paging.Key(cursor, 1));
+    public void No_cursor_is_the_first_page(string? cursor) => Assert.Null(Paging.After<int>(cursor));
 
     [Theory]
     [InlineData("!")]
@@ -25,7 +25,7 @@ public sealed class PagingTests
     [InlineData("MS4y")]
     [InlineData("\0")]
     public void Another_cursor_is_refused(string cursor) =>
-        Assert.Equal(ProblemKind.BadCursor, Assert.Throws<ProblemException>(() => Paging.Key(cursor, 1)).Kind);
+        Assert.Equal(ProblemKind.BadCursor, Assert.Throws<ProblemException>(() => Paging.After<int>(cursor)).Kind);
 
     [Fact]
     public void A_limit_is_from_1_to_100_and_25_when_left_out()
