@@ -77,6 +77,7 @@ sealed record ApiAnswer(HttpStatusCode Status, byte[] Body, bool IsReplayed, Tim
 
     static string Sentence(Problem? problem) => problem switch
     {
+        { Errors: [var only] } => $". {only.Pointer}: {only.Detail}",
         { Errors: [var first, ..] } => $". {problem.Detail} {first.Pointer}: {first.Detail}",
         { Detail: { } detail } => $". {detail}",
         { Title: { } title } => $". {title}",

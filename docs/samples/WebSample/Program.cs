@@ -35,8 +35,15 @@ app.MapPost("/orders", async (Order order, EmailApiClient emails, CancellationTo
 
 app.MapGet("/mails/{id}", async (string id, EmailApiClient emails, CancellationToken cancel) =>
 {
-    var email = await emails.GetAsync(id, cancel);
-    return new { Status = email.Status.Word, Recipients = email.Recipients.Select(r => new { r.Email, Status = r.Status.Word }) };
+    try
+    {
+        var email = await emails.GetAsync(id, cancel);
+        return Results.Ok(new { Status = email.Status.Word, Recipients = email.Recipients.Select(r => new { r.Email, Status = r.Status.Word }) });
+    }
+    catch (EmailApiException error) when (error.Code is "not_found")
+    {
+        return Results.NotFound();
+    }
 });
 
 app.Run();
