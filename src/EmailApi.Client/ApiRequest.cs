@@ -17,10 +17,12 @@ sealed record ApiRequest(HttpMethod Method, string Path, byte[]? Body = null, st
         message.Headers.Authorization = new("Bearer", key);
         message.Headers.UserAgent.Add(Agent);
         if (IdempotencyKey is not null) message.Headers.TryAddWithoutValidation("Idempotency-Key", IdempotencyKey);
-        if (Body is not null) message.Content = new ByteArrayContent(Body) { Headers = { ContentType = new("application/json") } };
+        // Never without a body: on a connection used before that ends in silence, HttpClient itself repeats a POST that has none.
+        if (Method != HttpMethod.Get) message.Content = new ByteArrayContent(Body ?? NoFields) { Headers = { ContentType = new("application/json") } };
         return message;
     }
 
+    static readonly byte[] NoFields = "{}"u8.ToArray();
     static readonly System.Net.Http.Headers.ProductInfoHeaderValue Agent = new("EmailApi.Client", typeof(ApiRequest).Assembly.GetName().Version?.ToString(3));
 }
 

@@ -93,7 +93,7 @@ public sealed class EmailApiClient
     /// what became of it.</remarks>
     /// <exception cref="EmailApiException"><c>wrong_state</c>; <c>content_gone</c>.</exception>
     public Task<Email> RetryAsync(string id, CancellationToken cancel = default) =>
-        EmailOfAsync(new(HttpMethod.Post, PathOf(id, "/retry"), Body: "{}"u8.ToArray(), MayRepeat: false), cancel);   // without a body HttpClient itself repeats it
+        EmailOfAsync(new(HttpMethod.Post, PathOf(id, "/retry"), MayRepeat: false), cancel);
 
     /// <summary>Gives a mail another time, as long as nothing of it was tried.</summary>
     /// <param name="sendAt">At most one year ahead; up to 5 minutes past means now.</param>

@@ -65,7 +65,12 @@ sealed class CuttingProxy : IAsyncDisposable
             var buffer = new byte[64 * 1024];
             while (await from.ReceiveAsync(buffer) is var count and > 0)
             {
-                if (isAnswer && Interlocked.Decrement(ref answersToLose) >= 0) return;
+                if (isAnswer && Interlocked.Decrement(ref answersToLose) >= 0)
+                {
+                    to.Shutdown(SocketShutdown.Both);   // an orderly end: a reset is no test for what HttpClient does by itself
+                    return;
+                }
+
                 await to.SendAsync(buffer.AsMemory(0, count));
             }
         }
