@@ -41,6 +41,15 @@ public sealed partial class SettingNamesTests
     }
 
     [Fact]
+    public void What_the_compose_file_asks_for_is_what_its_example_has()
+    {
+        var asked = Variable().Matches(Read("docker-compose.yml")).Select(m => m.Groups[1].Value).Distinct();
+        var example = Read(".env.example").Split('\n').Where(line => line.Contains('=') && !line.StartsWith('#')).Select(line => line.Split('=')[0]);
+
+        Assert.Equal(asked.Order(), example.Order());
+    }
+
+    [Fact]
     public void Every_secret_can_be_given_as_a_file() =>
         Assert.Equal(
             [$"{ConnectionString}File", "EmailApi__Bootstrap__ApiKeyFile", "EmailApi__MasterKeyFile", "EmailApi__Relays__0__PasswordFile"],
@@ -94,6 +103,9 @@ public sealed partial class SettingNamesTests
 
     [GeneratedRegex("__[0-9]+", RegexOptions.CultureInvariant)]
     internal static partial Regex Number();
+
+    [GeneratedRegex(@"\$\{([A-Z_]+)", RegexOptions.CultureInvariant)]
+    internal static partial Regex Variable();
 
     [GeneratedRegex("`([^`]+)`", RegexOptions.CultureInvariant)]
     internal static partial Regex Code();
