@@ -1,3 +1,4 @@
+using EmailApi.Admin;
 using EmailApi.Capture;
 using EmailApi.Data;
 using EmailApi.Delivery;
@@ -16,6 +17,7 @@ public static class Program
     {
         try
         {
+            if (AdminCommands.Find(args) is { } command) return await command();
             await using var app = await BuildAsync(args);
             await app.RunAsync();
             return Environment.ExitCode;

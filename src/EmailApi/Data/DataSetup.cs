@@ -32,12 +32,17 @@ public static class DataSetup
         builder.Services.AddSingleton<DatabaseGate>();
         builder.Services.AddHostedService<PrepareDatabase>();
 
-        builder.Services.AddSingleton<MasterKey>();
-        builder.Services.AddSingleton<KeyRing>();
-        builder.Services.AddDataProtection().SetApplicationName("EmailApi").PersistKeysToDbContext<EmailDb>();
-        builder.Services.AddOptions<KeyManagementOptions>().Configure<MasterKey>((o, master) => o.XmlEncryptor = new MasterKeyEncryptor(master));
-
+        builder.Services.AddKeyRing();
         builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections));
+    }
+
+    /// <summary>The keys of sensitive mail, in the database, wrapped by the master key.</summary>
+    internal static void AddKeyRing(this IServiceCollection services)
+    {
+        services.AddSingleton<MasterKey>();
+        services.AddSingleton<KeyRing>();
+        services.AddDataProtection().SetApplicationName("EmailApi").PersistKeysToDbContext<EmailDb>();
+        services.AddOptions<KeyManagementOptions>().Configure<MasterKey>((o, master) => o.XmlEncryptor = new MasterKeyEncryptor(master));
     }
 
     /// <summary>The database comes up before anything else and goes down after everything else.</summary>
@@ -69,13 +74,15 @@ public static class DataSetup
         throw new StartRefusedException("ConnectionStrings__EmailApi names no host, as in Host=127.0.0.1;Database=emailapi;Username=…;Password=…");
     }
 
-    static NpgsqlConnectionStringBuilder For(string connectionString, string name, int connections)
+    internal static NpgsqlConnectionStringBuilder For(string connectionString, string name, int connections)
     {
         var settings = new NpgsqlConnectionStringBuilder(connectionString) { ApplicationName = name, MaxPoolSize = connections };
         var given = new System.Data.Common.DbConnectionStringBuilder { ConnectionString = connectionString };
         if (!given.ContainsKey("Timeout")) settings.Timeout = 3;
         if (!given.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 40;
         if (!given.ContainsKey("Keepalive")) settings.KeepAlive = 10;
+        // Npgsql would try Kerberos at every connect, and the library for it is missing in .NET's container images.
+        if (!given.ContainsKey("GSS Encryption Mode")) settings.GssEncryptionMode = GssEncryptionMode.Disable;
         return settings;
     }
 

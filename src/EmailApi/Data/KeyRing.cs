@@ -19,11 +19,14 @@ public sealed class MasterKey
 
     public byte[] Value => key.Value;
 
+    /// <summary>Where it is kept when no setting gives it.</summary>
+    public static string PathOf(AppOptions options) => Path.Combine(Path.GetFullPath(options.DataDirectory), "master.key");
+
     static byte[] Load(AppOptions options)
     {
         if (options.MasterKey is { } given) return Parse(given)!;   // the settings were checked at the start
 
-        var path = Path.Combine(Path.GetFullPath(options.DataDirectory), "master.key");
+        var path = PathOf(options);
         return Parse(PrivateFile.ReadOrCreate(path, () => Convert.ToBase64String(RandomNumberGenerator.GetBytes(Bytes))))
             ?? throw new StartRefusedException($"{path} does not hold 32 bytes as base64: bring back the key that the database was made with.");
     }
@@ -71,7 +74,18 @@ public sealed class KeyRing(IKeyManager keys, IDataProtectionProvider protection
     /// <exception cref="StartRefusedException">The ring was made with another master key.</exception>
     public void Check()
     {
-        foreach (var key in keys.GetAllKeys().Where(k => !k.IsRevoked))
+        Open();
+        // Not before: where no key opens, a new one would be made beside them.
+        protection.CreateProtector("EmailApi.KeyRing").Protect([]);
+    }
+
+    /// <summary>Opens every key, and makes none.</summary>
+    /// <returns>How many there are.</returns>
+    /// <exception cref="StartRefusedException">The ring was made with another master key.</exception>
+    public int Open()
+    {
+        var all = keys.GetAllKeys();
+        foreach (var key in all.Where(k => !k.IsRevoked))
         {
             try
             {
@@ -83,7 +97,6 @@ public sealed class KeyRing(IKeyManager keys, IDataProtectionProvider protection
             }
         }
 
-        // Not before: where no key opens, a new one would be made beside them.
-        protection.CreateProtector("EmailApi.KeyRing").Protect([]);
+        return all.Count;
     }
 }

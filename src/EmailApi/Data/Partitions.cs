@@ -1,3 +1,4 @@
+using System.Globalization;
 using Npgsql;
 
 namespace EmailApi.Data;
@@ -25,7 +26,7 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
             foreach (var table in Tables)
             {
                 // Names, not values: both come from this file.
-                var name = $"{table}_{week:yyyyMMdd}";
+                var name = NameOf(table, week);
                 if (await ScalarAsync($"select to_regclass('{name}') is not null") is true) continue;
                 await ExecuteAsync($"""
                     create table {name} partition of {table} for values from ('{FirstId(week)}') to ('{FirstId(week.AddDays(7))}')
@@ -48,6 +49,20 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
         }
     }
 
+    /// <summary>How many whole weeks lie ready after this one, in every table; -1 when this week's is missing.</summary>
+    public async Task<int> WeeksReadyAsync(CancellationToken cancel)
+    {
+        var thisWeek = WeekOf(clock.GetUtcNow());
+        for (var weeks = 0; weeks <= WeeksAhead; weeks++)
+        {
+            await using var command = database.CreateCommand("select bool_and(to_regclass(name) is not null) from unnest($1) name");
+            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. Tables.Select(table => NameOf(table, thisWeek.AddDays(7 * weeks)))] });
+            if (await command.ExecuteScalarAsync(cancel) is not true) return weeks - 1;
+        }
+
+        return WeeksAhead;
+    }
+
     /// <summary>The smallest UUIDv7 of an instant: its 48 bits of Unix milliseconds, and nothing else.</summary>
     public static Guid FirstId(DateTimeOffset at)
     {
@@ -55,6 +70,8 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
         System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(bytes, at.ToUnixTimeMilliseconds() << 16);
         return new Guid(bytes, bigEndian: true);
     }
+
+    static string NameOf(string table, DateTimeOffset week) => string.Create(CultureInfo.InvariantCulture, $"{table}_{week:yyyyMMdd}");
 
     static DateTimeOffset WeekOf(DateTimeOffset at)
     {

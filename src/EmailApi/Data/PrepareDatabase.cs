@@ -2,7 +2,6 @@ using EmailApi.Http;
 using EmailApi.Projects;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
-using Npgsql;
 
 namespace EmailApi.Data;
 
@@ -45,13 +44,14 @@ public sealed partial class PrepareDatabase(
 
     async Task<bool> TryAsync(int tries, CancellationToken cancel)
     {
-        await CheckServerAsync(cancel);
+        var server = await ServerFacts.ReadAsync(engine.Source, cancel);
+        if (server.Faults().FirstOrDefault() is { } fault) throw new StartRefusedException($"{fault.Wrong}: {fault.ToDo}.");
         if (options.Value.Migrate ?? (environment.IsDevelopment() || options.Value.UsesEmbeddedDatabase)) await migrator.MigrateAsync(cancel);
         await using var db = await databases.CreateDbContextAsync(cancel);
         var pending = (await db.Database.GetPendingMigrationsAsync(cancel)).ToList();
         if (pending.Count > 0)
         {
-            gate.Waiting = $"Migrations are pending ({string.Join(", ", pending)}): run EmailApi.Migrations, or set EmailApi__Migrate to true.";
+            gate.Waiting = $"Migrations are pending ({string.Join(", ", pending)}): run `EmailApi migrate`, or set EmailApi__Migrate to true.";
             if (tries % 30 == 0) LogPending(logger, gate.Waiting);
             return false;
         }
@@ -60,19 +60,6 @@ public sealed partial class PrepareDatabase(
         keyRing.Check();
         await bootstrap.EnsureAsync(cancel);
         return true;
-    }
-
-    async Task CheckServerAsync(CancellationToken cancel)
-    {
-        await using var connection = await engine.Source.OpenConnectionAsync(cancel);
-        await using var command = new NpgsqlCommand(
-            "select current_setting('server_version_num')::int, current_setting('fsync'), current_setting('synchronous_commit'), current_setting('server_encoding')", connection);
-        await using var reader = await command.ExecuteReaderAsync(cancel);
-        await reader.ReadAsync(cancel);
-        if (reader.GetInt32(0) < 150000) throw new StartRefusedException($"PostgreSQL 15 or newer is needed; this is {connection.ServerVersion}.");
-        if (reader.GetString(1) != "on") throw new StartRefusedException("PostgreSQL runs with fsync = off, which loses accepted mail in a crash: set fsync = on.");
-        if (reader.GetString(2) is "off") throw new StartRefusedException("PostgreSQL runs with synchronous_commit = off, which loses accepted mail in a crash: set it to on for this database or user.");
-        if (reader.GetString(3) != "UTF8") throw new StartRefusedException($"The database's encoding is {reader.GetString(3)}; create it with encoding UTF8.");
     }
 
     [LoggerMessage(Level = LogLevel.Critical, Message = "{Sentence}")]

@@ -10,7 +10,7 @@ namespace EmailApi.Http;
 public static class HttpSetup
 {
     public const long MaxBodyBytes = 40L * 1024 * 1024;
-    const string DefaultUrl = "http://localhost:8080";
+    internal const string DefaultUrl = "http://localhost:8080";
 
     /// <summary>Reads and checks every setting; nothing is started when one is wrong.</summary>
     /// <exception cref="StartRefusedException">With a sentence for each fault.</exception>

@@ -17,12 +17,20 @@ public static class ManageKeys
         var request = validator.Valid(body.Value);
         if (caller.IsBound) throw new ProblemException(ProblemKind.Forbidden, "A key that is bound to senders, streams or recipients cannot make keys.");
         if (caller.Mode is KeyMode.Test && request.Mode is not "test") throw new ProblemException(ProblemKind.Forbidden, "A test key makes test keys only; give \"mode\": \"test\".");
-        var scopes = request.Scopes!.Distinct().ToArray();
-        if (scopes.Except(caller.Scopes).ToList() is { Count: > 0 } more)
+        if (request.Scopes!.Except(caller.Scopes).ToList() is { Count: > 0 } more)
             throw new ProblemException(ProblemKind.Forbidden, $"A key gives no more than it has; this one lacks {string.Join(", ", more)}.");
 
         var project = await access.ProjectAsync(request.Project, caller, cancel);
         await CheckStreamsAsync(request, project, db, cancel);
+        var (key, token) = Make(request, project);
+        db.ApiKeys.Add(key);
+        await db.SaveChangesAsync(cancel);
+        return Results.Json(KeyResponse.Of(key) with { Key = token }, ApiJson.Wire.KeyResponse, statusCode: 201);
+    }
+
+    /// <summary>The key of a valid request, not stored yet, and its secret.</summary>
+    internal static (ApiKey Key, string Token) Make(CreateKeyRequest request, int project)
+    {
         var mode = Words.Parse<KeyMode>(request.Mode ?? "live");
         var (id, token) = ApiKeyToken.Create(mode);
         var key = new ApiKey
@@ -31,16 +39,14 @@ public static class ManageKeys
             ProjectId = project,
             Name = request.Name!,
             Hash = ApiKeys.HashOf(token),
-            Scopes = scopes,
+            Scopes = [.. request.Scopes!.Distinct()],
             Mode = mode,
             Senders = Patterns(request.Senders),
             Streams = [.. request.Streams ?? []],
             Recipients = Patterns(request.Recipients),
             ExpiresAt = Instant.OrNull(request.ExpiresAt),
         };
-        db.ApiKeys.Add(key);
-        await db.SaveChangesAsync(cancel);
-        return Results.Json(KeyResponse.Of(key) with { Key = token }, ApiJson.Wire.KeyResponse, statusCode: 201);
+        return (key, token);
     }
 
     public static async Task<Page<KeyResponse>> ListAsync(string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)

@@ -140,7 +140,7 @@ sealed class ClusterHome
 
     static string ClusterOf(string home) => System.IO.Path.Combine(home, "cluster");
 
-    static Record? ReadRecord(string path)
+    internal static Record? ReadRecord(string path)
     {
         try
         {
@@ -159,5 +159,5 @@ sealed class ClusterHome
     }
 
     /// <param name="Home"><c>postgres</c>, within the data directory, or a full path.</param>
-    sealed record Record(string Home, string Password, bool IsCreated);
+    internal sealed record Record(string Home, string Password, bool IsCreated);
 }

@@ -7,6 +7,8 @@ namespace EmailApi.Data.Embedded;
 /// the process, so a file left by kill -9 is no obstacle; what the file says, the process id, is for people.</summary>
 sealed class DirectoryLock : IDisposable
 {
+    const string FileName = "emailapi.lock";
+
     readonly FileStream file;
 
     DirectoryLock(FileStream file) => this.file = file;
@@ -22,6 +24,22 @@ sealed class DirectoryLock : IDisposable
         return new DirectoryLock(file);
     }
 
+    /// <summary>Whether a living process holds it. Leaves nothing behind.</summary>
+    /// <exception cref="StartRefusedException">This user may not look.</exception>
+    public static bool IsHeld(string directory)
+    {
+        if (!File.Exists(Path.Combine(directory, FileName))) return false;
+        try
+        {
+            Open(directory).Dispose();
+            return false;
+        }
+        catch (StartRefusedException refused) when (refused.InnerException is IOException)
+        {
+            return true;
+        }
+    }
+
     public void Dispose()
     {
         file.SetLength(0);   // the file stays: to delete it would let two processes lock two files of one name
@@ -30,7 +48,7 @@ sealed class DirectoryLock : IDisposable
 
     static FileStream Open(string directory)
     {
-        var path = Path.Combine(directory, "emailapi.lock");
+        var path = Path.Combine(directory, FileName);
         try
         {
             if (!Directory.Exists(directory)) CreateDirectory(directory);

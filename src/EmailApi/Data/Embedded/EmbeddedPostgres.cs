@@ -75,6 +75,9 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         Unlock();
     }
 
+    internal static string ConnectionStringOf(int port, string password) =>
+        $"Host=127.0.0.1;Port={port};Username={PostgresCluster.Superuser};Password={password};Database={Database}";
+
     async Task StartAsync(CancellationToken cancel)
     {
         locks.Add(DirectoryLock.Take(dataDirectory));
@@ -89,7 +92,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
 
         await cluster.StopOrphanAsync(cancel);
         var port = await StartOnFreePortAsync(cluster, cancel);
-        ConnectionString = $"Host=127.0.0.1;Port={port};Username={PostgresCluster.Superuser};Password={home.Password};Database={Database}";
+        ConnectionString = ConnectionStringOf(port, home.Password);
         await CreateDatabaseAsync(cancel);
         watching = WatchAsync(cluster, port, stopping.Token);
         logger.LogInformation("PostgreSQL {Major} runs on 127.0.0.1:{Port}, its data in {Cluster}.", binaries.Major, port, home.Cluster);
