@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Threading.Channels;
 using EmailApi.Data;
 using EmailApi.Http;
@@ -11,6 +12,10 @@ public sealed record AcceptUnit(IReadOnlyList<EmailDraft> Drafts, byte[] Answer,
     internal TaskCompletionSource<AcceptedAnswer> Done { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     internal int ProjectId => Drafts[0].Caller.ProjectId;
+
+    internal int Rows { get; } = Drafts.Sum(d => d.Recipients.Count);
+
+    internal (int Project, string Key)? Key => Idempotency is null ? null : (ProjectId, Idempotency.Key);
 }
 
 /// <summary>The body of a 202.</summary>
@@ -23,10 +28,19 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
 {
     /// <summary>More rows in one statement cost more each, and the last of a group waits for all.</summary>
     const int MaxGroup = 64;
+    /// <summary>Recipients of a group; a request with more is written beside the loop, or all others would wait for its rows.</summary>
+    const int MaxGroupRows = 1000;
     const long MaxGroupBytes = 16 << 20;
 
-    /// <summary>How long a repeat waits for the commit of the first: briefly in the loop, where all others wait with it, then beside it.</summary>
-    static readonly TimeSpan KeyWaitInLoop = TimeSpan.FromMilliseconds(200), KeyWaitAlone = TimeSpan.FromSeconds(5);
+    /// <summary>How long a repeat waits for the commit of the first: briefly in the loop, where all others wait with it, then beside it,
+    /// looking again and again and holding no connection in between: the engine has few.</summary>
+    static readonly TimeSpan KeyWaitInLoop = TimeSpan.FromMilliseconds(200), KeyWaitBeside = TimeSpan.FromSeconds(5), KeyLook = TimeSpan.FromMilliseconds(20), LookAgain = TimeSpan.FromMilliseconds(100);
+
+    /// <summary>Connections that what is written beside the loop takes at most, the large ones one of them.</summary>
+    readonly SemaphoreSlim beside = new(3), besideLarge = new(1);
+
+    /// <summary>Who is written beside the loop, by idempotency key: a repeat waits for that one's end, not for the database.</summary>
+    readonly ConcurrentDictionary<(int Project, string Key), AcceptUnit> besideByKey = new();
 
     readonly Channel<AcceptUnit> waiting = Channel.CreateBounded<AcceptUnit>(new BoundedChannelOptions(4096) { SingleReader = true });
 
@@ -56,16 +70,19 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
             while (await waiting.Reader.WaitToReadAsync(stoppingToken))
             {
                 group.Clear();
+                var mails = 0;
                 var rows = 0;
                 long bytes = 0;
-                while (rows < MaxGroup && bytes < MaxGroupBytes && waiting.Reader.TryRead(out var unit))
+                while (mails < MaxGroup && rows < MaxGroupRows && bytes < MaxGroupBytes && waiting.Reader.TryRead(out var unit))
                 {
+                    if (IsBeside(unit, stoppingToken)) continue;
                     group.Add(unit);
-                    rows += unit.Drafts.Count;
+                    mails += unit.Drafts.Count;
+                    rows += unit.Rows;
                     bytes += unit.Drafts.Sum(d => d.Packed.SizeBytes);
                 }
 
-                await WriteGroupAsync(group, stoppingToken);
+                if (group.Count > 0) await WriteGroupAsync(group, stoppingToken);
             }
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
@@ -91,16 +108,94 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
             foreach (var unit in group.Where(u => !u.Done.Task.IsCompleted))
             {
                 // One that may wait for another node's commit waits beside the loop.
-                var alone = WriteAloneAsync(unit, stopping);
-                if (unit.Idempotency is null) await alone;
+                if (unit.Idempotency is not null) Beside(unit, stopping);
+                else await WriteAloneAsync(unit, stopping);
             }
         }
     }
 
     async Task WriteAloneAsync(AcceptUnit unit, CancellationToken stopping)
     {
-        try { await TryWriteAsync([unit], KeyWaitAlone, stopping); }
+        try { await TryWriteAsync([unit], KeyLook, stopping); }
         catch (Exception error) { await SettleFailedAsync(unit, error, stopping); }
+    }
+
+    bool IsBeside(AcceptUnit unit, CancellationToken stopping)
+    {
+        if (unit.Rows <= MaxGroupRows && !(unit.Key is { } key && besideByKey.ContainsKey(key))) return false;
+        Beside(unit, stopping);
+        return true;
+    }
+
+    void Beside(AcceptUnit unit, CancellationToken stopping)
+    {
+        if (unit.Key is not { } key || besideByKey.TryAdd(key, unit)) _ = WriteBesideAsync(unit, stopping);
+        else if (besideByKey.TryGetValue(key, out var first)) _ = FollowAsync(first, unit, stopping);
+        else Beside(unit, stopping);   // it ended just now
+    }
+
+    async Task WriteBesideAsync(AcceptUnit unit, CancellationToken stopping)
+    {
+        var isLarge = unit.Rows > MaxGroupRows;
+        try
+        {
+            if (isLarge) await besideLarge.WaitAsync(stopping);
+            try { await WritePatientlyAsync(unit, stopping); }
+            finally { if (isLarge) besideLarge.Release(); }
+        }
+        catch (Exception error)
+        {
+            await SettleFailedAsync(unit, error, stopping);
+        }
+        finally
+        {
+            if (unit.Key is { } key) besideByKey.TryRemove(key, out _);
+        }
+    }
+
+    async Task WritePatientlyAsync(AcceptUnit unit, CancellationToken stopping)
+    {
+        var started = TimeProvider.System.GetTimestamp();
+        while (true)
+        {
+            await beside.WaitAsync(stopping);
+            try
+            {
+                await TryWriteAsync([unit], KeyLook, stopping);
+                return;
+            }
+            catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.LockNotAvailable && TimeProvider.System.GetElapsedTime(started) < KeyWaitBeside)
+            {
+                // Looks again below, when others have had the connection.
+            }
+            finally
+            {
+                beside.Release();
+            }
+
+            await Task.Delay(LookAgain, stopping);
+        }
+    }
+
+    /// <summary>A repeat of what is being written beside the loop: once that is over, its answer is there to be found, or it was in vain.</summary>
+    async Task FollowAsync(AcceptUnit first, AcceptUnit unit, CancellationToken stopping)
+    {
+        try
+        {
+            await first.Done.Task.WaitAsync(KeyWaitBeside, stopping);
+        }
+        catch (Exception error) when (error is TimeoutException or ProblemException { Kind.Code: "idempotency_in_progress" })
+        {
+            unit.Done.TrySetException(InProgress());
+            return;
+        }
+        catch (Exception)
+        {
+            // It failed for a reason of its own; this one is tried.
+        }
+
+        try { await waiting.Writer.WriteAsync(unit, stopping); }
+        catch (OperationCanceledException) { unit.Done.TrySetException(new DatabaseUnavailableException("The server is stopping.")); }
     }
 
     async Task TryWriteAsync(List<AcceptUnit> group, TimeSpan keyWait, CancellationToken stopping)

@@ -58,7 +58,7 @@ public static class RetryEmail
         var email = await db.FindOwnAsync(id, caller, cancel);
         if (!await db.Contents.AnyAsync(c => c.EmailId == email.Id, cancel)) throw GetContent.Gone();
         var stream = await streams.FindAsync(caller.ProjectId, email.Stream, cancel);
-        var lane = relays.LaneOf(caller.Mode);
+        var lane = relays.LaneOf(await db.ModeOfAsync(email, cancel));   // of the key that sent it: what a test key sent never leaves, whoever retries
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancel);
         var retried = await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Deferred, RecipientState.InDoubt], RecipientState.Queued, "retried"), cancel)
@@ -91,13 +91,19 @@ public static class ResolveEmail
 
 static class Control
 {
-    /// <summary>A key that is bound to something decides about the mail that it sent itself.</summary>
+    /// <summary>A key that is bound to something decides about the mail that it sent itself, a test key about that of test keys.</summary>
     /// <exception cref="ProblemException">404.</exception>
     public static async Task<Email> FindOwnAsync(this EmailDb db, string id, Caller caller, CancellationToken cancel)
     {
         var email = await db.FindAsync(id, caller, cancel);
-        return !caller.IsBound || email.KeyId == caller.KeyId ? email : throw GetEmail.Unknown();
+        if (caller.IsBound && email.KeyId != caller.KeyId) throw GetEmail.Unknown();
+        if (caller.Mode is KeyMode.Test && await db.ModeOfAsync(email, cancel) is not KeyMode.Test) throw GetEmail.Unknown();
+        return email;
     }
+
+    /// <summary>The mode of the key that sent it.</summary>
+    public static Task<KeyMode> ModeOfAsync(this EmailDb db, Email email, CancellationToken cancel) =>
+        db.ApiKeys.Where(k => k.Id == email.KeyId).Select(k => k.Mode).SingleAsync(cancel);
 
     /// <summary>409, naming where the recipients are.</summary>
     public static async Task<ProblemException> WrongStateAsync(this EmailDb db, Guid email, string rule, CancellationToken cancel)

@@ -17,6 +17,9 @@ public sealed class EmailAcceptor(
 {
     public const int MaxBatch = 1000;
 
+    /// <summary>Recipients over all mails of a batch: they are rows of one transaction, and none of ours may last long.</summary>
+    public const int MaxBatchRecipients = 50_000;
+
     /// <returns>The answer as JSON; the first one again when this is a repeat.</returns>
     /// <exception cref="ProblemException">422 when the request is not valid, or its idempotency key was used for another.</exception>
     public async Task<AcceptedAnswer> AcceptAsync(SendEmailRequest request, Caller caller, Idempotency? idempotency, CancellationToken cancel)
@@ -38,11 +41,15 @@ public sealed class EmailAcceptor(
         var drafts = new List<EmailDraft>(request.Items.Count);
         var results = new List<BatchItem>(request.Items.Count);
         var refusals = new List<ProblemException>();
+        var recipients = 0;
         for (var i = 0; i < request.Items.Count; i++)
         {
             var (draft, refusal) = await CheckAsync(request.Items[i], caller, $"#/{i}", cancel);
             if (draft is not null)
             {
+                recipients += draft.Recipients.Count;
+                if (recipients > MaxBatchRecipients)
+                    throw Validation.Invalid([new("#", "too_many", $"The mails of a batch have at most {MaxBatchRecipients:N0} recipients together; send several batches.")]);
                 drafts.Add(draft);
                 results.Add(new(i) { Id = EmailId.Format(draft.Id), Status = draft.State.Word() });
             }
@@ -95,7 +102,7 @@ public sealed class EmailAcceptor(
             .ConvertAll(e => new FieldError(pointer + e.PropertyName[1..], e.ErrorCode, e.ErrorMessage));
         var name = request.Stream ?? Projects.Stream.Transactional;
         var stream = await streams.FindAsync(caller.ProjectId, name, cancel);
-        if (stream is null && name.Length > 0) errors.Add(new(pointer + "/stream", "unknown_stream", $"The project has no stream {name}; leave the field out for transactional."));
+        if (stream is null && name.Length > 0) errors.Add(new(pointer + "/stream", "unknown_stream", $"The project has no stream {JsonPointer.Short(name)}; leave the field out for transactional."));
         if (errors.Count > 0) return (null, Validation.Invalid(errors));
 
         var bounds = KeyBounds.Broken(request, caller, pointer).ToList();

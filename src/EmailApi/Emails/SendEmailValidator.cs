@@ -38,10 +38,10 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
 
     static void Unknown(IEnumerable<string>? names, ValidationContext<SendEmailRequest> context, params object[] at)
     {
-        foreach (var name in names ?? [])
+        foreach (var name in names?.Take(Validation.MaxErrors + 1) ?? [])
         {
             if (at.Length == 0 && ComesLater.Contains(name)) context.Add("not_supported", $"{name} is not supported yet; leave it out.", name);
-            else context.Add("unknown_field", $"There is no field {name}; leave it out.", [.. at, name]);
+            else context.Add("unknown_field", $"There is no field {JsonPointer.Short(name)}; leave it out.", [.. at, name]);
         }
     }
 

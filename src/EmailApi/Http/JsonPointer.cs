@@ -6,6 +6,8 @@ namespace EmailApi.Http;
 /// <summary>RFC 6901 pointers, written as URI fragments (§6).</summary>
 public static class JsonPointer
 {
+    const int MaxName = 300;
+
     /// <summary>Where the serializer, or a converter of ours further in, stopped.</summary>
     public static string Of(JsonException error) => Of(error.Path + (error as JsonPartException)?.At);
 
@@ -53,8 +55,12 @@ public static class JsonPointer
         return pointer.ToString();
     }
 
+    /// <summary>A name as it may stand in an answer: a request's names can be as long as the request.</summary>
+    public static string Short(string name) =>
+        name.Length <= MaxName ? name : $"{name.AsSpan(0, char.IsHighSurrogate(name[MaxName - 1]) ? MaxName - 1 : MaxName)}…";
+
     static void Append(StringBuilder pointer, string name) =>
-        pointer.Append('/').Append(Uri.EscapeDataString(name.Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
+        pointer.Append('/').Append(Uri.EscapeDataString(Short(name).Replace("~", "~0", StringComparison.Ordinal).Replace("/", "~1", StringComparison.Ordinal)));
 }
 
 /// <summary>A converter found something wrong inside the value that it reads, where the serializer does not look.</summary>

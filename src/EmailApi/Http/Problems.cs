@@ -43,6 +43,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind NotAllowed = new(403, "not_allowed", "The key is not allowed to send this");
     public static readonly ProblemKind NotFound = new(404, "not_found", "There is no such thing");
     public static readonly ProblemKind MethodNotAllowed = new(405, "method_not_allowed", "The method is not offered here");
+    public static readonly ProblemKind TooSlow = new(408, "too_slow", "The body came too slowly");
     public static readonly ProblemKind ContentGone = new(409, "content_gone", "The content is gone");
     public static readonly ProblemKind IdempotencyInProgress = new(409, "idempotency_in_progress", "The first request with this key is still under way");
     public static readonly ProblemKind WrongState = new(409, "wrong_state", "The email's state does not allow this");
@@ -63,6 +64,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
         403 => Forbidden,
         404 => NotFound,
         405 => MethodNotAllowed,
+        408 => TooSlow,
         413 => TooLarge,
         415 => UnsupportedMediaType,
         503 => DatabaseUnavailable,

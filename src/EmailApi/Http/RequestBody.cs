@@ -1,10 +1,12 @@
 using System.Buffers;
+using System.IO.Pipelines;
 using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
+using EmailApi.Projects;
 
 namespace EmailApi.Http;
 
@@ -62,7 +64,7 @@ static class JsonFault
 static class RequestBytes
 {
     const int LargeBytes = 1 << 20;
-    static readonly SemaphoreSlim LargeTurns = new(4);
+    static readonly LargeTurns Turns = new(4, TimeProvider.System);
 
     public static async Task<Owner> ReadAsync(HttpContext http)
     {
@@ -75,34 +77,45 @@ static class RequestBytes
         var limit = http.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
         if (request.ContentLength > limit) throw new ProblemException(ProblemKind.TooLarge, ProblemWriter.TooLargeDetail);
 
-        var isLarge = false;
+        LargeTurns.Turn? turn = null;
         var reader = request.BodyReader;
         while (true)
         {
-            var read = await reader.ReadAsync(http.RequestAborted);
+            var read = await ReadAsync(http, turn);
             if (read.IsCompleted)
             {
-                var length = (int)read.Buffer.Length;
-                var owner = new Owner(ArrayPool<byte>.Shared.Rent(Math.Max(length, 1)), length);
+                turn?.EndReading();
+                var size = (int)read.Buffer.Length;
+                var owner = new Owner(ArrayPool<byte>.Shared.Rent(Math.Max(size, 1)), size);
                 read.Buffer.CopyTo(owner.Memory.Span);
                 reader.AdvanceTo(read.Buffer.End);
                 owner.SkipByteOrderMark();
                 return owner;
             }
 
-            var isGrown = read.Buffer.Length > LargeBytes;
+            var length = read.Buffer.Length;
             reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            if (isLarge || !isGrown) continue;
+            if (turn is null && length > LargeBytes)
+            {
+                turn = await Turns.TakeAsync(Caller.Behind(http).ProjectId, http.RequestAborted);
+                http.Response.RegisterForDispose(turn);
+            }
 
-            await LargeTurns.WaitAsync(http.RequestAborted);
-            http.Response.RegisterForDispose(new Turn());   // until the answer: the decoded copies live that long
-            isLarge = true;
+            turn?.Received = length;
         }
     }
 
-    sealed class Turn : IDisposable
+    static async ValueTask<ReadResult> ReadAsync(HttpContext http, LargeTurns.Turn? turn)
     {
-        public void Dispose() => LargeTurns.Release();
+        if (turn is null) return await http.Request.BodyReader.ReadAsync(http.RequestAborted);
+        var reader = http.Request.BodyReader;
+        await using var cut = turn.WasCut.Register(reader.CancelPendingRead);   // a canceled token would leave the reader unfit for the rest
+        var read = await reader.ReadAsync(http.RequestAborted);
+        if (!read.IsCanceled) return read;
+
+        reader.AdvanceTo(read.Buffer.End);
+        turn.Dispose();   // now, not after the server has waited for the rest
+        throw new ProblemException(ProblemKind.TooSlow, "The body came slowly while others waited for their turn. Send it again.") { RetryAfter = 5 };
     }
 
     public sealed class Owner(byte[] rented, int length) : IDisposable

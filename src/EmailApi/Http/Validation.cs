@@ -7,6 +7,9 @@ namespace EmailApi.Http;
 /// <summary>What validators share: failures that point into the request, and one way to answer with them.</summary>
 static class Validation
 {
+    /// <summary>What is named in one answer: a small request of nothing but faults must not make an answer many times its size.</summary>
+    public const int MaxErrors = 100;
+
     /// <summary>Adds a failure at a place in the request.</summary>
     /// <param name="at">The names and indexes that lead there, as they stand in the JSON.</param>
     public static void Add<T>(this ValidationContext<T> context, string code, string detail, params object[] at) =>
@@ -15,7 +18,7 @@ static class Validation
     /// <summary>A field that nobody reads would be a promise that nobody keeps.</summary>
     public static void RefuseUnknown<T>(this ValidationContext<T> context, IReadOnlyDictionary<string, JsonElement>? unknown, params object[] at)
     {
-        foreach (var name in unknown?.Keys ?? []) context.Add("unknown_field", $"There is no field {name}; leave it out.", [.. at, name]);
+        foreach (var name in unknown?.Keys.Take(MaxErrors + 1) ?? []) context.Add("unknown_field", $"There is no field {JsonPointer.Short(name)}; leave it out.", [.. at, name]);
     }
 
     /// <exception cref="ProblemException">422 with every fault.</exception>
@@ -28,5 +31,8 @@ static class Validation
     public static ProblemException Invalid(IReadOnlyList<FieldError> errors) => Refusal(ProblemKind.Validation, errors);
 
     public static ProblemException Refusal(ProblemKind kind, IReadOnlyList<FieldError> errors) => new(kind,
-        errors.Count == 1 ? $"{errors[0].Pointer}: {errors[0].Detail}" : $"{errors.Count} places are wrong; errors names each.", errors);
+        errors.Count == 1 ? $"{errors[0].Pointer}: {errors[0].Detail}"
+        : errors.Count <= MaxErrors ? $"{errors.Count} places are wrong; errors names each."
+        : $"More than {MaxErrors} places are wrong; errors names the first {MaxErrors}.",
+        errors.Count <= MaxErrors ? errors : [.. errors.Take(MaxErrors)]);
 }

@@ -1,5 +1,7 @@
+using EmailApi.Http;
 using EmailApi.Projects;
 using Hangfire;
+using Hangfire.Dashboard;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 
@@ -27,12 +29,28 @@ public static class OperationsSetup
         app.MapPrometheusScrapingEndpoint("/metrics");
     }
 
-    /// <summary>Hangfire's dashboard, behind Basic with a key that has <c>manage</c>.</summary>
+    /// <summary>Hangfire's dashboard, behind Basic with a key that runs the server: its jobs are those of all projects.</summary>
     public static void MapDashboard(this WebApplication app) =>
         app.MapHangfireDashboard("/hangfire", new DashboardOptions
         {
-            Authorization = [],   // ours decides, below; Hangfire's own lets every local request in
+            Authorization = [],   // Hangfire's own lets every local request in
+            AsyncAuthorization = [new OperatorsOnly()],
             DashboardTitle = "EmailApi",
             DisplayStorageConnectionString = false,
         }, app.Services.GetRequiredService<JobStorage>()).RequireScope(Scopes.Manage).WithMetadata(new PageMetadata());
+}
+
+/// <summary>Lets in who runs the server; for others the page is not there.</summary>
+sealed class OperatorsOnly : IDashboardAsyncAuthorizationFilter
+{
+    public async Task<bool> AuthorizeAsync(DashboardContext context)
+    {
+        var http = context.GetHttpContext();
+        var isOperator = await http.RequestServices.GetRequiredService<ProjectAccess>().IsOperatorAsync(Caller.Behind(http), http.RequestAborted);
+        if (!isOperator) throw new ProblemException(ProblemKind.NotFound, ProblemWriter.NothingAt(http));
+        // In a stranger's frame a click would come with the reader's password and the page's own token.
+        http.Response.Headers.ContentSecurityPolicy = "frame-ancestors 'none'";
+        http.Response.Headers.CacheControl = "no-store";
+        return true;
+    }
 }

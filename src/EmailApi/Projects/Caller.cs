@@ -1,5 +1,6 @@
 using System.Security.Claims;
 using EmailApi.Emails;
+using EmailApi.Http;
 
 namespace EmailApi.Projects;
 
@@ -11,6 +12,14 @@ public sealed record Caller(int ProjectId, string KeyId)
     public IReadOnlyList<string> Senders { get; init; } = [];
     public IReadOnlyList<string> Streams { get; init; } = [];
     public IReadOnlyList<string> Recipients { get; init; } = [];
+
+    /// <summary>Before something is changed that all keys of the project share.</summary>
+    /// <exception cref="ProblemException">403 for a key that is bound to something, or a test key.</exception>
+    public void DemandWholeProject()
+    {
+        if (IsBound) throw new ProblemException(ProblemKind.Forbidden, "A key that is bound to senders, streams or recipients changes nothing that other keys use.");
+        if (Mode is KeyMode.Test) throw new ProblemException(ProblemKind.Forbidden, "A test key changes nothing that live keys use.");
+    }
 
     public bool IsBound => Senders.Count + Streams.Count + Recipients.Count > 0;
 

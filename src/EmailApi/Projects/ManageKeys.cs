@@ -15,7 +15,7 @@ public static class ManageKeys
         RequestBody<CreateKeyRequest> body, Caller caller, IValidator<CreateKeyRequest> validator, ProjectAccess access, EmailDb db, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
-        if (caller.IsBound) throw new ProblemException(ProblemKind.Forbidden, "A key that is bound to senders, streams or recipients cannot make keys.");
+        if (caller.IsBound) throw Bound();
         if (caller.Mode is KeyMode.Test && request.Mode is not "test") throw new ProblemException(ProblemKind.Forbidden, "A test key makes test keys only; give \"mode\": \"test\".");
         if (request.Scopes!.Except(caller.Scopes).ToList() is { Count: > 0 } more)
             throw new ProblemException(ProblemKind.Forbidden, $"A key gives no more than it has; this one lacks {string.Join(", ", more)}.");
@@ -63,7 +63,8 @@ public static class ManageKeys
     /// <summary>Ends a key on every node within 5 s; again changes nothing.</summary>
     public static async Task<IResult> RevokeAsync(string id, Caller caller, EmailDb db, ApiKeys keys, CancellationToken cancel)
     {
-        var found = await Of(caller, db).Where(k => k.Id == id)
+        if (caller.IsBound) throw Bound();
+        var found = await Of(caller, db).Where(k => k.Id == id && (caller.Mode == KeyMode.Live || k.Mode == KeyMode.Test))
             .ExecuteUpdateAsync(set => set.SetProperty(k => k.RevokedAt, k => k.RevokedAt ?? EmailDb.Now()), cancel);
         keys.Forget(id);
         return found > 0 ? Results.NoContent() : throw Unknown();
@@ -76,11 +77,13 @@ public static class ManageKeys
         if (request.Streams is not { Count: > 0 } streams) return;
         var known = await db.Streams.Where(s => s.ProjectId == project && streams.Contains(s.Name)).Select(s => s.Name).ToListAsync(cancel);
         var errors = streams.Select((name, i) => (name, i)).Where(s => !known.Contains(s.name))
-            .Select(s => new FieldError(JsonPointer.Of("streams", s.i), "unknown_stream", $"The project has no stream {s.name}.")).ToList();
+            .Select(s => new FieldError(JsonPointer.Of("streams", s.i), "unknown_stream", $"The project has no stream {JsonPointer.Short(s.name)}.")).ToList();
         if (errors.Count > 0) throw Validation.Invalid(errors);
     }
 
     static string[] Patterns(IReadOnlyList<string>? given) => [.. (given ?? []).Select(g => AddressPattern.TryParse(g, out var pattern, out _) ? pattern : g)];
+
+    static ProblemException Bound() => new(ProblemKind.Forbidden, "A key that is bound to senders, streams or recipients neither makes nor ends keys.");
 
     static ProblemException Unknown() => new(ProblemKind.NotFound, "There is no key with this id in the key's project.");
 }

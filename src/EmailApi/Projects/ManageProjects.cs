@@ -49,6 +49,7 @@ public static class ManageProjects
     {
         var request = validator.Valid(body.Value);
         var projectId = await access.ProjectAsync(id, caller, cancel);
+        caller.DemandWholeProject();
         var project = await db.Projects.SingleAsync(p => p.Id == projectId, cancel);
         if (project.Name == Project.Default && request.Name != Project.Default) throw new ProblemException(ProblemKind.InUse, "The project default keeps its name.");
         project.Name = request.Name!;
@@ -93,16 +94,16 @@ public sealed class ProjectAccess(EmailDb db)
 
     public static string Format(int id) => string.Create(CultureInfo.InvariantCulture, $"{Prefix}{id}");
 
-    /// <summary>Whether the caller runs the server: an unbound key of project <c>default</c> with <c>manage</c>.</summary>
+    /// <summary>Whether the caller runs the server: an unbound live key of project <c>default</c> with <c>manage</c>.</summary>
     public async Task<bool> IsOperatorAsync(Caller caller, CancellationToken cancel) =>
-        !caller.IsBound && caller.Scopes.Contains(Scopes.Manage)
+        !caller.IsBound && caller.Mode is KeyMode.Live && caller.Scopes.Contains(Scopes.Manage)
         && await db.Projects.AnyAsync(p => p.Id == caller.ProjectId && p.Name == Project.Default, cancel);
 
     /// <exception cref="ProblemException">403.</exception>
     public async Task DemandOperatorAsync(Caller caller, CancellationToken cancel)
     {
         if (!await IsOperatorAsync(caller, cancel))
-            throw new ProblemException(ProblemKind.Forbidden, "Only a key of project default that has the scope manage, bound to nothing, may do this.");
+            throw new ProblemException(ProblemKind.Forbidden, "Only a live key of project default that has the scope manage, bound to nothing, may do this.");
     }
 
     /// <param name="id">As shown; null: the caller's own.</param>

@@ -17,6 +17,7 @@ public static class ManageStreams
         RequestBody<StreamRequest> body, Caller caller, IValidator<StreamRequest> validator, EmailDb db, StreamCatalog catalog, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
+        caller.DemandWholeProject();
         var name = request.Name ?? throw Validation.Invalid([new("#/name", "required", StreamValidator.NameWanted)]);
         var stream = new Stream { ProjectId = caller.ProjectId, Name = name, Life = name == Stream.Otp ? Stream.OtpLife : Stream.DefaultLife };
         request.ApplyTo(stream);
@@ -50,6 +51,7 @@ public static class ManageStreams
         string name, RequestBody<StreamRequest> body, Caller caller, IValidator<StreamRequest> validator, EmailDb db, StreamCatalog catalog, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
+        caller.DemandWholeProject();
         if (request.Name is { } other && other != name) throw Validation.Invalid([new("#/name", "not_changeable", "A stream keeps its name; make another.")]);
         var stream = await FindAsync(name, caller, db, cancel);
         request.ApplyTo(stream);
@@ -61,6 +63,7 @@ public static class ManageStreams
     /// <summary>Removes a stream that has no open mail. Its sent mail stays.</summary>
     public static async Task<IResult> DeleteAsync(string name, Caller caller, EmailDb db, StreamCatalog catalog, CancellationToken cancel)
     {
+        caller.DemandWholeProject();
         if (name == Stream.Transactional) throw new ProblemException(ProblemKind.InUse, "Every project has the stream transactional.");
         await FindAsync(name, caller, db, cancel);
         if (await db.Queue.AnyAsync(q => q.ProjectId == caller.ProjectId && db.Emails.Any(e => e.Id == q.EmailId && e.Stream == name), cancel))

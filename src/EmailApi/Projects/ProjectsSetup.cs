@@ -21,7 +21,8 @@ public static class ProjectsSetup
         builder.Services.AddSingleton<StreamCatalog>();
         builder.Services.AddAuthentication(ApiKeyAuthentication.SchemeName)
             .AddScheme<AuthenticationSchemeOptions, ApiKeyAuthentication>(ApiKeyAuthentication.SchemeName, null);
-        // AddAuthentication brings it: it would read the key ring before the migrations made its table. PrepareDatabase reads it in its turn.
+        builder.Services.AddAntiforgery();   // Hangfire's page demands its tokens as soon as it is there: a browser sends Basic with a stranger's form as well
+        // Both bring it: it would read the key ring before the migrations made its table. PrepareDatabase reads it in its turn.
         builder.Services.Remove(builder.Services.Single(s => s.ImplementationType?.Name == "DataProtectionHostedService"));
         builder.Services.AddAuthorization(o => o.AddScopePolicies());
     }

@@ -13,7 +13,8 @@ public sealed class StreamCatalog(IDbContextFactory<EmailDb> databases, TimeProv
     readonly ConcurrentDictionary<(int Project, string Name), (Stream? Stream, long ReadAt)> remembered = new();
 
     public ValueTask<Stream?> FindAsync(int projectId, string name, CancellationToken cancel) =>
-        remembered.TryGetValue((projectId, name), out var known) && clock.GetElapsedTime(known.ReadAt) < Memory
+        !StreamValidator.IsName(name) ? new((Stream?)null)   // else anybody's words would be asked for and remembered, whatever their length
+        : remembered.TryGetValue((projectId, name), out var known) && clock.GetElapsedTime(known.ReadAt) < Memory
             ? new(known.Stream)
             : new(ReadAsync(projectId, name, cancel));
 
@@ -22,7 +23,6 @@ public sealed class StreamCatalog(IDbContextFactory<EmailDb> databases, TimeProv
 
     async Task<Stream?> ReadAsync(int projectId, string name, CancellationToken cancel)
     {
-        if (name.Contains('\0', StringComparison.Ordinal)) return null;
         await using var db = await databases.CreateDbContextAsync(cancel);
         var stream = await db.Streams.AsNoTracking().SingleOrDefaultAsync(s => s.ProjectId == projectId && s.Name == name, cancel);
         if (remembered.Count > MaxRemembered) remembered.Clear();

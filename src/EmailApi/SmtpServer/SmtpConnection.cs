@@ -112,15 +112,18 @@ public sealed class SmtpConnection : IDisposable
     {
         var begunAt = Age;
         var last = Min(begunAt + Limits.DataTimeout, sessionEnd);
+        var until = begunAt + Limits.StallTimeout;
         var decoder = new DataDecoder(Limits, budget);
         try
         {
             while (true)
             {
-                start += decoder.Feed(input.AsSpan(start, end - start));
+                var fed = decoder.Feed(input.AsSpan(start, end - start));
+                start += fed;
                 if (decoder.IsComplete || decoder.IsHopeless) return decoder;
-                var earned = TimeSpan.FromSeconds((double)decoder.Received / Limits.MinBytesPerSecond);
-                await FillAsync(Min(begunAt + Limits.StallTimeout + earned, last), interruptible: false);
+                // Never further ahead than a stall may last: a burst at the start must not pay for minutes of silence.
+                until = Min(until + TimeSpan.FromSeconds((double)fed / Limits.MinBytesPerSecond), Age + Limits.StallTimeout);
+                await FillAsync(Min(until, last), interruptible: false);
             }
         }
         catch

@@ -44,7 +44,7 @@ public sealed record SmtpLimits
     /// unread, and how long a message may stay below <see cref="MinBytesPerSecond"/>.</summary>
     public TimeSpan StallTimeout { get; init; } = TimeSpan.FromSeconds(20);
 
-    /// <summary>Lowest mean speed of a message, octets per second, after <see cref="StallTimeout"/>.</summary>
+    /// <summary>Lowest mean speed of a message over any <see cref="StallTimeout"/>, octets per second.</summary>
     public int MinBytesPerSecond { get; init; } = 240;
 
     /// <summary>From 354 to the final dot at any speed.</summary>

@@ -34,6 +34,7 @@ public abstract class SmtpSession(SmtpConnection connection)
     static readonly SmtpReply GoAhead = new(354, null, "End data with <CR><LF>.<CR><LF>");
     static readonly SmtpReply TooBig = new(552, "5.3.4", "Message too big");
     static readonly SmtpReply Bye = new(221, "2.0.0", "Bye") { EndsSession = true };
+    static readonly SmtpReply NoHttp = new(500, "5.5.2", "This is SMTP") { EndsSession = true };
     static readonly SmtpReply LineTooLong = new(500, "5.5.2", "Line too long") { EndsSession = true };
     static readonly SmtpReply LineMalformed = new(500, "5.5.2", "Lines end with CRLF and hold UTF-8 text") { EndsSession = true };
 
@@ -123,6 +124,8 @@ public abstract class SmtpSession(SmtpConnection connection)
                 "VRFY" => new SmtpReply(252, "2.0.0", "Cannot verify, send it and see"),
                 "HELP" => new SmtpReply(214, "2.0.0", "EHLO HELO MAIL RCPT DATA RSET NOOP VRFY QUIT"),
                 "QUIT" => argument.Length > 0 ? NoArgument : Bye,
+                // A web page can make its reader's browser post to a port of his machine, with commands in the body.
+                _ when argument.Contains("HTTP/1.", StringComparison.OrdinalIgnoreCase) => NoHttp,
                 _ => await OtherAsync(verb, argument, cancel),
             };
         }

@@ -212,4 +212,19 @@ public sealed class BadInputTests(SharedApp shared) : IClassFixture<SharedApp>
 
         Assert.Equal([("#", "count")], problem.Errors);
     }
+
+    [Fact]
+    public async Task An_answer_does_not_grow_with_the_faults()
+    {
+        var many = string.Join(',', Enumerable.Range(0, 20_000).Select(i => $"\"unknown{i}\":1"));
+        var one = $"\"{new string('x', 1_000_000)}\":1";
+
+        foreach (var fields in new[] { many, one, $"\"stream\":\"{new string('x', 1_000_000)}\"" })
+        {
+            using var answer = await app.Http.PostTextAsync("/v1/emails", $"{Json.Mail()[..^1]},{fields}}}");
+
+            Assert.Equal(422, (int)answer.StatusCode);
+            Assert.InRange((await answer.Content.ReadAsByteArrayAsync()).Length, 1, 50_000);
+        }
+    }
 }

@@ -121,4 +121,44 @@ public sealed class BatchTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Equal(19, answers.Count(a => a.IsReplayed));
         Assert.Equal(3, await StoredAsync("covered"));
     }
+
+    [Fact]
+    public async Task A_batch_has_at_most_50000_recipients()
+    {
+        var to = new JsonArray([.. Enumerable.Range(0, 1000).Select(i => JsonValue.Create($"r{i}@example.jp"))]);
+        var batch = new JsonArray([.. Enumerable.Range(0, 51).Select(_ => { var mail = Mail("crowd"); mail["to"] = to.DeepClone(); return mail; })]);
+
+        using var answer = await app.PostAsync(batch, Path);
+        var problem = await ProblemDocument.ReadAsync(answer);
+
+        Assert.Equal((422, "validation"), (problem.Status, problem.Code));
+        Assert.Equal([("#", "too_many")], problem.Errors);
+        Assert.Equal(0, await StoredAsync("crowd"));
+    }
+
+    [Fact]
+    public async Task Nobody_waits_for_the_rows_of_a_large_batch()
+    {
+        var to = new JsonArray([.. Enumerable.Range(0, 1000).Select(i => JsonValue.Create($"r{i}@example.jp"))]);
+        var batch = new JsonArray([.. Enumerable.Range(0, 40).Select(_ => { var mail = Mail("large"); mail["to"] = to.DeepClone(); mail["send_at"] = "2027-06-01T00:00:00Z"; return mail; })]);
+
+        await using var connection = await app.ConnectAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        // Holds up the large one alone: its key is taken.
+        await using (var hold = new Npgsql.NpgsqlCommand("""
+            insert into idempotency_keys (project_id, key, fingerprint, email_id, response, expires_at)
+            select id, 'large', '\x00', gen_random_uuid(), '{}', now() + interval '1 day' from projects where name = 'default'
+            """, connection, transaction)) await hold.ExecuteNonQueryAsync();
+        var large = app.PostAsync(batch, Path, "large");
+        await app.UntilAsync(async db => await db.Database.SqlQuery<int>($"""select count(*)::int as "Value" from pg_locks where not granted""").SingleAsync() > 0);
+
+        using var other = await app.PostAsync(new JsonArray(Mail("small")), Path);
+        var wasWaiting = !large.IsCompleted;
+        await transaction.RollbackAsync();
+        using var stored = await large;
+
+        Assert.True(wasWaiting);
+        Assert.Equal((HttpStatusCode.Accepted, HttpStatusCode.Accepted), (other.StatusCode, stored.StatusCode));
+        Assert.Equal(40, await StoredAsync("large"));
+    }
 }

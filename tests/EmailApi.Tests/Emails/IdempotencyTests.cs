@@ -231,4 +231,32 @@ public sealed class IdempotencyTests(SharedApp shared) : IClassFixture<SharedApp
             Assert.Equal((422, "idempotency_mismatch"), (problem.Status, problem.Code));
         }
     }
+
+    [Fact]
+    public async Task Many_that_wait_for_uncommitted_keys_leave_the_connections_to_others()
+    {
+        var connection = await app.ConnectAsync();
+        await using (connection)
+        await using (var transaction = await connection.BeginTransactionAsync())
+        {
+            await using var insert = new NpgsqlCommand("""
+                insert into idempotency_keys (project_id, key, fingerprint, email_id, response, expires_at)
+                select p.id, 'many ' || i, '\x00', gen_random_uuid(), '{}', now() + interval '1 day' from projects p, generate_series(0, 19) i where name = 'default'
+                """, connection, transaction);
+            await insert.ExecuteNonQueryAsync();
+            var repeats = Enumerable.Range(0, 60).Select(i => AnswerAsync(app.PostAsync(Mail("many"), idempotencyKey: $"many {i % 20}"))).ToList();
+            var others = new List<(HttpStatusCode Status, TimeSpan Took)>();
+            for (var i = 0; i < 10; i++)
+            {
+                var started = TimeProvider.System.GetTimestamp();
+                others.Add(((await AnswerAsync(app.PostAsync(Mail("among many"), idempotencyKey: $"among many {i}"))).Status, TimeProvider.System.GetElapsedTime(started)));
+                await Task.Delay(200);
+            }
+
+            Assert.All(await Task.WhenAll(repeats), a => Assert.Equal(HttpStatusCode.Conflict, a.Status));
+            Assert.All(others, o => Assert.Equal(HttpStatusCode.Accepted, o.Status));
+            Assert.All(others, o => Assert.True(o.Took < TimeSpan.FromSeconds(2.5), $"{o.Took}"));
+            await transaction.RollbackAsync();
+        }
+    }
 }

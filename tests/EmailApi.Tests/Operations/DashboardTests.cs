@@ -54,4 +54,27 @@ public sealed class DashboardTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Contains("Hangfire", page, StringComparison.Ordinal);
         Assert.DoesNotContain("Password", page, StringComparison.OrdinalIgnoreCase);
     }
+
+    [Fact]
+    public async Task It_is_not_there_for_another_projects_key()
+    {
+        using var answer = await OpenAsync(await app.AddKeyAsync("tenant", "send", "read", "manage"));
+
+        Assert.Equal(404, (await ProblemDocument.ReadAsync(answer)).Status);
+    }
+
+    [Fact]
+    public async Task A_strangers_form_does_nothing_though_the_browser_sends_the_password_and_no_stranger_frames_it()
+    {
+        using var client = app.WithKey(null);
+        client.DefaultRequestHeaders.Authorization = new("Basic", Convert.ToBase64String(Encoding.UTF8.GetBytes($"anyone:{TestApp.Key}")));
+        using var form = new FormUrlEncodedContent([new("jobs[]", "housekeeping")]);
+
+        using var posted = await client.PostAsync("/hangfire/recurring/remove", form);
+        using var page = await client.GetAsync("/hangfire/recurring");
+
+        Assert.Equal(HttpStatusCode.Forbidden, posted.StatusCode);
+        Assert.Contains("housekeeping", await page.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        Assert.Equal("frame-ancestors 'none'", Assert.Single(page.Headers.GetValues("Content-Security-Policy")));
+    }
 }

@@ -150,4 +150,42 @@ public sealed class ManageKeysTests : IAsyncLifetime
         Assert.Single((await app.GetAsync("/v1/projects")).GetProperty("data").EnumerateArray());
         Assert.Equal(HttpStatusCode.Forbidden, (await app.PostAsync(new JsonObject { ["name"] = "third" }, "/v1/projects")).StatusCode);
     }
+
+    [Fact]
+    public async Task A_test_keys_mail_stays_here_when_a_live_key_retries_it_and_a_test_key_decides_about_no_other()
+    {
+        var test = Key("send", "read", "manage");
+        test["mode"] = "test";
+        var key = await CreateAsync(test);
+        var later = TestApp.Mail("hanako@example.jp");
+        later["send_at"] = DateTimeOffset.UtcNow.AddDays(1).ToString("o");
+        using var sent = await SendWithAsync(key, later);
+        var ofTest = (await sent.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+        var ofLive = await app.SendAsync(more: new() { ["send_at"] = later["send_at"]!.DeepClone() });
+        await app.ExecuteAsync($"update queue set expires_at = now() where email_id = '{ofTest.ToGuid()}'");
+        await app.WaitForAsync(ofTest, RecipientState.Expired);
+
+        Assert.Equal(HttpStatusCode.OK, (await app.PostAsync(new JsonObject(), $"/v1/emails/{ofTest}/retry")).StatusCode);
+        await app.WaitForAsync(ofTest, RecipientState.Sent);
+        app.Http.DefaultRequestHeaders.Authorization = new("Bearer", key.GetProperty("key").GetString());
+
+        Assert.Empty(app.Relay.Mails);
+        Assert.Equal(HttpStatusCode.NotFound, (await app.PostAsync(new JsonObject(), $"/v1/emails/{ofLive}/cancel")).StatusCode);
+        Assert.Equal(HttpStatusCode.NotFound, (await app.Http.DeleteAsync("/v1/keys/bootstrap")).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.PostAsync(new JsonObject { ["name"] = "other" }, "/v1/projects")).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.PostAsync(new JsonObject { ["name"] = "invoice" }, "/v1/streams")).StatusCode);
+    }
+
+    [Fact]
+    public async Task A_bound_key_changes_nothing_that_others_use()
+    {
+        var bound = Key("send", "manage");
+        bound["senders"] = new JsonArray("shop.example");
+        var key = await CreateAsync(bound);
+        app.Http.DefaultRequestHeaders.Authorization = new("Bearer", key.GetProperty("key").GetString());
+
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.Http.DeleteAsync("/v1/keys/bootstrap")).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.Http.PatchAsJsonAsync("/v1/streams/transactional", new { priority = 1 })).StatusCode);
+        Assert.Equal(HttpStatusCode.Forbidden, (await app.Http.PatchAsJsonAsync("/v1/projects/prj_1", new { name = "default" })).StatusCode);
+    }
 }

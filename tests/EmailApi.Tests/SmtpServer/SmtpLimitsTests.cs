@@ -210,4 +210,32 @@ public class SmtpLimitsTests
         for (var watch = Stopwatch.StartNew(); !isSo(); await Task.Delay(10))
             Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), "It never came true.");
     }
+
+    [Theory]
+    [InlineData("POST / HTTP/1.1")]
+    [InlineData("Options /x http/1.0")]
+    public async Task A_browser_that_posts_commands_is_cut_off_before_them(string line)
+    {
+        await using var host = SmtpHost.Start();
+        using var client = await host.ConnectAsync();
+        await client.ReplyAsync();
+
+        await client.SendAsync($"{line}\r\nHost: localhost\r\n\r\nEHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<b@example.org>\r\nDATA\r\nHi\r\n.\r\n");
+        var replies = await client.RepliesToEndAsync();
+
+        Assert.StartsWith("500", Assert.Single(replies));
+        Assert.Empty(host.Mails);
+    }
+
+    [Fact]
+    public async Task A_burst_pays_for_no_silence()
+    {
+        await using var host = SmtpHost.Start(new SmtpLimits { StallTimeout = Short });
+        using var client = await host.BeginDataAsync();
+
+        await client.SendAsync(new string('x', 500_000));
+
+        Assert.StartsWith("421 4.4.2", await client.ReplyAsync());
+        Assert.Equal(0, host.Listener.BufferedBytes);
+    }
 }

@@ -1,0 +1,74 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using EmailApi.Http;
+using EmailApi.Tests.Support;
+
+namespace EmailApi.Tests.Http;
+
+public sealed class LargeTurnsTests(SharedApp shared) : IClassFixture<SharedApp>
+{
+    readonly TestApp app = shared.App;
+
+    static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task Trickling_uploads_do_not_lock_out_one_that_comes_at_once()
+    {
+        var tricklers = new List<Socket>();
+        try
+        {
+            for (var i = 0; i < 8; i++)
+            {
+                var trickler = new Socket(SocketType.Stream, ProtocolType.Tcp);
+                tricklers.Add(trickler);
+                await trickler.ConnectAsync(IPAddress.Loopback, app.Http.BaseAddress!.Port, Cancel);
+                await trickler.SendAsync(Encoding.ASCII.GetBytes($"POST /v1/emails HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TestApp.Key}\r\nContent-Type: application/json\r\nContent-Length: 30000000\r\n\r\n{new string(' ', 1_500_000)}"), Cancel);
+            }
+
+            using var answer = await app.Http.PostTextAsync("/v1/emails", Json.Mail(("text", $"\"{new string('x', 3_000_000)}\"")));
+            var cut = new byte[12];
+            await tricklers[0].ReceiveAsync(cut, Cancel);
+
+            Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
+            Assert.Equal("HTTP/1.1 408", Encoding.ASCII.GetString(cut));
+        }
+        finally
+        {
+            tricklers.ForEach(t => t.Dispose());
+        }
+    }
+
+    [Fact]
+    public async Task A_turn_goes_to_the_project_that_holds_the_fewest()
+    {
+        var turns = new LargeTurns(2, TimeProvider.System);
+        using var one = await turns.TakeAsync(project: 1, Cancel);
+        using var two = await turns.TakeAsync(project: 1, Cancel);
+        var third = turns.TakeAsync(project: 1, Cancel);
+        var other = turns.TakeAsync(project: 2, Cancel);
+
+        one.Dispose();
+
+        Assert.Equal(2, (await other).Project);
+        Assert.False(third.IsCompleted);
+        (await other).Dispose();
+        (await third).Dispose();
+    }
+
+    [Fact]
+    public async Task A_turn_that_nobody_waits_for_any_more_is_given_to_the_next()
+    {
+        var turns = new LargeTurns(1, TimeProvider.System);
+        using var gone = new CancellationTokenSource();
+        var one = await turns.TakeAsync(project: 1, Cancel);
+        var waiting = turns.TakeAsync(project: 1, gone.Token);
+        await gone.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+
+        one.Dispose();
+        one.Dispose();
+
+        using var next = await turns.TakeAsync(project: 1, Cancel).WaitAsync(TimeSpan.FromSeconds(5), Cancel);
+    }
+}
