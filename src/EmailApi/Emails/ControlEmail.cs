@@ -58,14 +58,15 @@ public static class RetryEmail
         var email = await db.FindOwnAsync(id, caller, cancel);
         if (!await db.Contents.AnyAsync(c => c.EmailId == email.Id, cancel)) throw GetContent.Gone();
         var stream = await streams.FindAsync(caller.ProjectId, email.Stream, cancel);
-        var lane = relays.LaneOf(caller.Mode);
+        var mode = await db.ApiKeys.Where(k => k.Id == email.KeyId && k.ProjectId == email.ProjectId).Select(k => k.Mode).SingleOrDefaultAsync(cancel);
+        var lane = relays.LaneOf(mode);   // of the key that sent it: a test mail stays on the machine whoever retries
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancel);
         var retried = await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Deferred, RecipientState.InDoubt], RecipientState.Queued, "retried"), cancel)
             + await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Held], RecipientState.Queued, "retried") { OnlyReason = "in_doubt" }, cancel)
             + await db.ReopenAsync(caller.ProjectId, email.Id, Ended, lane, stream?.Priority ?? 100, stream?.Life ?? Projects.Stream.DefaultLife, cancel);
         if (retried == 0)
-            throw await db.WrongStateAsync(email.Id, "only a recipient that is deferred, in_doubt, bounced, failed or expired can be retried", cancel);
+            throw await db.WrongStateAsync(email.Id, "only a recipient that is deferred, in_doubt, held in doubt, bounced, failed or expired can be retried", cancel);
         await transaction.CommitAsync(cancel);
         signals.WakeAll();
         return await GetEmail.ShowAsync(email.Id, db, cancel);
