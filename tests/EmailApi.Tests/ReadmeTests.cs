@@ -44,7 +44,8 @@ public sealed partial class ReadmeTests : IDisposable
     /// <summary>The shell blocks after the one that starts the app, up to the first that sets up something else.</summary>
     static List<string> Lines(string readme)
     {
-        var blocks = ShellBlock().Matches(readme).Select(m => m.Groups[1].Value).SkipWhile(b => !b.Contains("KEY=$(cat", StringComparison.Ordinal)).TakeWhile(b => !b.Contains("export ", StringComparison.Ordinal));
+        var blocks = ShellBlock().Matches(readme).Select(m => m.Groups[1].Value).SkipWhile(b => !b.Contains("KEY=$(cat", StringComparison.Ordinal)).TakeWhile(b => !b.Contains("export ", StringComparison.Ordinal))
+            .Where(b => !b.Contains("dotnet run", StringComparison.Ordinal));   // the samples, which the build compiles
         return [.. blocks.SelectMany(b => b.Split('\n', StringSplitOptions.RemoveEmptyEntries))];
     }
 

@@ -1,5 +1,5 @@
 // A shop that confirms orders by mail. In the repository, with the server running:
-//   EmailApi__Key=$(cat src/EmailApi/.data/bootstrap.key) dotnet run --project docs/samples/WebSample -- --urls http://localhost:5080
+//   Mail__Key=$(cat src/EmailApi/.data/bootstrap.key) dotnet run --project docs/samples/WebSample -- --urls http://localhost:5080
 //   curl --json '{"number": 4711, "email": "taro@example.jp"}' localhost:5080/orders
 using EmailApi.Client;
 
@@ -7,7 +7,7 @@ var builder = WebApplication.CreateBuilder(args);
 builder.Services.AddEmailApi(o =>
 {
     o.BaseAddress = new Uri(builder.Configuration["EmailApi:BaseAddress"] ?? "http://localhost:8080");
-    o.Key = builder.Configuration["EmailApi:Key"] ?? "";   // left empty, the start stops and says so
+    o.Key = builder.Configuration["Mail:Key"] ?? "";   // left empty, the start stops and says so
 });
 
 var app = builder.Build();

@@ -67,7 +67,7 @@ public static class DataSetup
         }
         catch (Exception error) when (error is ArgumentException or FormatException)
         {
-            var fault = error is ArgumentException { ParamName: { } part } ? $"{part} is no part of it, or has a wrong value." : error.Message.ReplaceLineEndings(" ");
+            var fault = error is ArgumentException { ParamName: { } part } ? $"{part} is no part of it, or has a wrong value." : "it is not made of parts such as Host=127.0.0.1;Database=emailapi;Username=…;Password=…";
             throw new StartRefusedException($"ConnectionStrings__EmailApi cannot be read: {fault}", error);
         }
 

@@ -65,7 +65,7 @@ public static class RetryEmail
             + await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Held], RecipientState.Queued, "retried") { OnlyReason = "in_doubt" }, cancel)
             + await db.ReopenAsync(caller.ProjectId, email.Id, Ended, lane, stream?.Priority ?? 100, stream?.Life ?? Projects.Stream.DefaultLife, cancel);
         if (retried == 0)
-            throw await db.WrongStateAsync(email.Id, "only a recipient that is deferred, in_doubt, bounced, failed or expired can be retried", cancel);
+            throw await db.WrongStateAsync(email.Id, "only a recipient that is deferred, in_doubt, held in doubt, bounced, failed or expired can be retried", cancel);
         await transaction.CommitAsync(cancel);
         signals.WakeAll();
         return await GetEmail.ShowAsync(email.Id, db, cancel);

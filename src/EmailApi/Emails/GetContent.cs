@@ -45,7 +45,7 @@ public static class GetContent
     }
 
     internal static ProblemException Gone() =>
-        new(ProblemKind.ContentGone, "The content's time is over, or it was sensitive and all recipients are final; the events remain.");
+        new(ProblemKind.ContentGone, "The content was erased, its time is over, or it was sensitive and all recipients are final; the events remain.");
 }
 
 /// <summary>How a stored message is handed out: as a download that no browser interprets.</summary>

@@ -15,6 +15,7 @@ public static class Ledger
     {
         var until = Time(to, "to") ?? clock.GetUtcNow().AddMinutes(1);
         var since = Time(from, "from") ?? (until - DateTimeOffset.UnixEpoch > Month ? until - Month : DateTimeOffset.UnixEpoch);
+        if (to is not null && since > until) throw new ProblemException(ProblemKind.BadRequest, "from must not lie after to.");
         var (first, last) = (Partitions.FirstId(since), Partitions.FirstId(until));
         var open = Enum.GetValues<RecipientState>().Where(s => s.IsOpen()).Select(s => s.Word()).ToArray();
 

@@ -22,15 +22,27 @@ public static class EventFeed
         order by e.transaction, e.ordinal limit $4
         """;
 
+    /// <summary>All there are in the contract; not each is written yet.</summary>
+    static readonly string[] Types =
+    [
+        .. "accepted scheduled held approved released canceled rejected sent delivered deferred bounced complained failed expired suppressed in_doubt retried opened clicked unsubscribed read_receipt"
+            .Split(' ').Select(word => "email." + word),
+        "webhook.disabled", "domain.broken", "ledger.mismatch",
+    ];
+
     public static async Task<Page<EventResponse>> HandleAsync(string? after, int? limit, string? types, Caller caller, EmailDb db, CancellationToken cancel)
     {
         var (transaction, ordinal) = Paging.After<ulong, long>(after);
+        var only = types?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        if (only?.FirstOrDefault(t => !Types.Contains(t)) is { } unknown)
+            throw new ProblemException(ProblemKind.BadRequest, $"There is no event type {unknown}; there are {string.Join(", ", Types)}.");
+
         await using var command = new NpgsqlCommand(Feed, (NpgsqlConnection)db.Database.GetDbConnection());
         command.Parameters.Add(new() { Value = caller.ProjectId });
         command.Parameters.Add(new() { Value = transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });
         command.Parameters.Add(new() { Value = ordinal });
         command.Parameters.Add(new() { Value = Paging.Limit(limit) });
-        command.Parameters.Add(new() { Value = (object?)types?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Text });
+        command.Parameters.Add(new() { Value = (object?)only ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Text });
         var events = new List<EventResponse>();
         var cursor = after;
         await using var reader = await command.ExecuteReaderAsync(cancel);

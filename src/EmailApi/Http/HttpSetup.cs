@@ -9,7 +9,7 @@ namespace EmailApi.Http;
 /// <summary>What all routes share.</summary>
 public static class HttpSetup
 {
-    public const long MaxBodyBytes = 40L * 1024 * 1024;
+    public const long MaxBodyBytes = 40_000_000;   // less than the SMTP size limit, so that what is accepted can also leave
     internal const string DefaultUrl = "http://localhost:8080";
 
     /// <summary>Reads and checks every setting; nothing is started when one is wrong.</summary>

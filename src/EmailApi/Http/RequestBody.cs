@@ -22,16 +22,17 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
         try
         {
             // The reader looks only at what it reads; what it passes over would be stored as it came.
+            if (bytes.Memory.IsEmpty) throw new ProblemException(ProblemKind.MalformedJson, "The body is empty; send the JSON that the endpoint takes.");
             if (!Utf8.IsValid(bytes.Memory.Span)) throw new ProblemException(ProblemKind.MalformedJson, "The body is not UTF-8.");
             var value = JsonSerializer.Deserialize(bytes.Memory.Span, type)
-                ?? throw new ProblemException(ProblemKind.MalformedJson, "The body is null.");
+                ?? throw new ProblemException(ProblemKind.MalformedJson, "The body is null; send the JSON that the endpoint takes.");
             return new(value, HashOf(http.Request, bytes.Memory.Span));
         }
         catch (JsonException error)
         {
             var fault = JsonFault.Of(error);
             var where = error.LineNumber is { } line ? $"{fault.Detail} (line {line + 1}, byte {error.BytePositionInLine + 1})" : fault.Detail;
-            throw new ProblemException(ProblemKind.MalformedJson, where, fault.Pointer is "#" ? null : [fault], error);
+            throw new ProblemException(ProblemKind.MalformedJson, where, fault.Pointer is "#" || JsonFault.IsNoJson(error) ? null : [fault], error);
         }
     }
 
@@ -48,15 +49,34 @@ public sealed record RequestBody<T>(T Value, byte[] Fingerprint) where T : class
 static class JsonFault
 {
     /// <param name="at">Pointer to what was read.</param>
-    public static FieldError Of(JsonException error, string at = "#") => new(at + JsonPointer.Of(error)[1..], "wrong_type", Explain(error.Message));
+    public static FieldError Of(JsonException error, string at = "#") => new(at + JsonPointer.Of(error)[1..], "wrong_type", Explain(error));
+
+    /// <summary>The body is broken before any value could be looked at: the place is a line, and no field is at fault.</summary>
+    public static bool IsNoJson(JsonException error) => error.InnerException is JsonException;
 
     /// <summary>Messages of ours end with a full stop of their own; the serializer's carry a "Path: …" tail and names of .NET types.</summary>
-    static string Explain(string message)
+    static string Explain(JsonException error)
     {
-        if (message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal)) return "The value has the wrong type.";
-        if (message.StartsWith("Duplicate property", StringComparison.Ordinal)) return "A property stands twice.";
+        var message = error.Message;
+        if (message.StartsWith("The JSON value could not be converted", StringComparison.Ordinal)) return Wanted(message, error.InnerException?.Message ?? "");
+        if (message.StartsWith("Duplicate property", StringComparison.Ordinal)) return "A property stands twice; give it once.";
         var tail = message.IndexOf(" Path: ", StringComparison.Ordinal);
-        return tail > 0 ? message[..tail] : message;
+        var said = tail > 0 ? message[..tail] : message;
+        return IsNoJson(error) ? $"The body is not JSON: {said}" : said;
+    }
+
+    /// <summary>What would be right, as far as the serializer tells: in the message of the reader, or by the .NET type.</summary>
+    static string Wanted(string message, string reader)
+    {
+        if (reader.Contains("UTF-16", StringComparison.Ordinal)) return "Half a surrogate pair is no character; leave it out.";
+        var wanted = reader.EndsWith("as a string.", StringComparison.Ordinal) ? "a string"
+            : reader.EndsWith("as a boolean.", StringComparison.Ordinal) ? "true or false"
+            : reader.EndsWith("as a number.", StringComparison.Ordinal) ? "a whole number"
+            : message.Contains("Dictionary`", StringComparison.Ordinal) ? "an object"
+            : message.Contains("List`", StringComparison.Ordinal) ? "an array"
+            : message.Contains(" to EmailApi.", StringComparison.Ordinal) && reader.Length == 0 ? "an object"
+            : null;
+        return wanted is null ? "The value has the wrong type." : $"The value has the wrong type; give {wanted}.";
     }
 }
 

@@ -57,6 +57,23 @@ public sealed class BadInputTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Theory]
+    [InlineData("", "The body is empty")]
+    [InlineData("null", "The body is null")]
+    [InlineData("{\"from\":", "The body is not JSON")]
+    [InlineData("{\"subject\":\"\\ud800\"}", "surrogate")]
+    [InlineData("{\"subject\":5}", "give a string")]
+    [InlineData("{\"sensitive\":\"yes\"}", "give true or false")]
+    [InlineData("{\"tags\":[]}", "give an object")]
+    [InlineData("{\"attachments\":{}}", "give an array")]
+    public async Task What_is_no_JSON_for_us_says_what_would_be(string body, string words)
+    {
+        var problem = await RefusedAsync(body);
+
+        Assert.Contains(words, problem.Detail, StringComparison.Ordinal);
+        Assert.DoesNotContain("System.", problem.Detail, StringComparison.Ordinal);
+    }
+
+    [Theory]
     [InlineData("subject"), InlineData("text"), InlineData("metadata"), InlineData("unknown")]
     public async Task Bytes_that_are_no_UTF8_are_400(string field)
     {
@@ -166,11 +183,11 @@ public sealed class BadInputTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task A_body_of_41_MB_is_413(bool isChunked)
+    [InlineData(true, 41 * 1024 * 1024)]
+    [InlineData(false, 41_000_000)]
+    public async Task A_body_of_41_MB_is_413(bool isChunked, int length)
     {
-        var body = Encoding.UTF8.GetBytes(Json.Mail(("text", $"\"{new string('a', 41 * 1024 * 1024)}\"")));
+        var body = Encoding.UTF8.GetBytes(Json.Mail(("text", $"\"{new string('a', length)}\"")));
         using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/emails")
         {
             Content = new ByteArrayContent(body) { Headers = { ContentType = new("application/json") } },

@@ -113,6 +113,28 @@ public sealed class ControlEmailTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_test_mail_stays_on_the_machine_whoever_tries_it_again()
+    {
+        var key = (await PostAsync("/v1/keys", new() { ["name"] = "test", ["mode"] = "test", ["scopes"] = new JsonArray("send") })).Body.GetProperty("key").GetString()!;
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/emails")
+        {
+            Content = JsonContent.Create(JsonNode.Parse(Json.Mail(("send_at", $"\"{DateTimeOffset.UtcNow.AddDays(1):o}\"")))),
+            Headers = { Authorization = new("Bearer", key) },
+        };
+        using var answer = await app.Http.SendAsync(request);
+        var id = (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+        var emailId = EmailId.TryParse(id, out var guid) ? guid : throw new InvalidOperationException(id);
+        await app.QueryAsync(db => db.Database.ExecuteSqlAsync($"with gone as (delete from queue where email_id = {emailId}) update recipients set state = 'expired', final_at = now() where email_id = {emailId}"));
+
+        var retried = await PostAsync($"/v1/emails/{id}/retry");
+        await app.WaitForAsync(id, RecipientState.Sent);
+
+        Assert.Equal(HttpStatusCode.OK, retried.Status);
+        Assert.Equal("capture", (await app.GetAsync($"/v1/emails/{id}")).GetProperty("recipients")[0].GetProperty("relay").GetString());
+        Assert.Empty(app.Relay.Mails);
+    }
+
+    [Fact]
     public async Task A_person_resolves_a_mail_in_doubt()
     {
         app.Relay.AnswerAt(RelayStep.Dot, "take:close", times: 2);

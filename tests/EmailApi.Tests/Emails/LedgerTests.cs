@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using EmailApi.Data;
@@ -103,6 +104,7 @@ public sealed class LedgerTests
         Assert.Equal(3, await AcceptedAsync("?from=1900-01-01T00:00:00Z"));
         Assert.Equal(0, await AcceptedAsync("?to=0001-01-01T00:00:00Z"));
         Assert.Equal(0, await AcceptedAsync("?from=9999-12-31T23:59:59Z"));
+        Assert.Equal(HttpStatusCode.BadRequest, (await app.Http.GetAsync("/v1/ledger?from=2026-12-01T00:00:00Z&to=2026-11-01T00:00:00Z")).StatusCode);
 
         async Task<long> AcceptedAsync(string query)
         {

@@ -42,6 +42,18 @@ public sealed class EventFeedTests
         (await db.Events.OrderBy(e => e.Transaction).ThenBy(e => e.Ordinal).ToListAsync()).ConvertAll(e => EmailId.OfEvent(e.EmailId, e.N, e.Sequence)));
 
     [Fact]
+    public async Task A_type_that_there_is_not_is_400()
+    {
+        await using var app = await TestApp.StartAsync();
+
+        using var answer = await app.Http.GetAsync("/v1/events?types=email.sent,sent");
+        var problem = await ProblemDocument.ReadAsync(answer);
+
+        Assert.Equal((400, "bad_request"), (problem.Status, problem.Code));
+        Assert.StartsWith("There is no event type sent;", problem.Detail, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task A_reader_beside_eight_writers_sees_every_event_once_and_in_order()
     {
         await using var app = await TestApp.StartAsync();
