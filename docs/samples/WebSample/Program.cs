@@ -1,13 +1,13 @@
 // A shop that confirms orders by mail. In the repository, with the server running:
-//   Mail__Key=$(cat src/EmailApi/.data/bootstrap.key) dotnet run --project docs/samples/WebSample -- --urls http://localhost:5080
+//   MAIL_KEY=$(cat src/EmailApi/.data/bootstrap.key) dotnet run --project docs/samples/WebSample -- --urls http://localhost:5080
 //   curl --json '{"number": 4711, "email": "taro@example.jp"}' localhost:5080/orders
 using EmailApi.Client;
 
 var builder = WebApplication.CreateBuilder(args);
 builder.Services.AddEmailApi(o =>
 {
-    o.BaseAddress = new Uri(builder.Configuration["EmailApi:BaseAddress"] ?? "http://localhost:8080");
-    o.Key = builder.Configuration["Mail:Key"] ?? "";   // left empty, the start stops and says so
+    o.BaseAddress = new Uri(builder.Configuration["MAIL_URL"] ?? "http://localhost:8080");
+    o.Key = builder.Configuration["MAIL_KEY"] ?? "";   // left empty, the start stops and says so
 });
 
 var app = builder.Build();
