@@ -557,6 +557,62 @@ namespace EmailApi.Migrations
                     b.HasAnnotation("EmailApi:PartitionedBy", "email_id");
                 });
 
+            modelBuilder.Entity("EmailApi.Limits.RateBucket", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasColumnType("text")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<double>("Given")
+                        .HasColumnType("double precision")
+                        .HasColumnName("given");
+
+                    b.Property<double>("Level")
+                        .HasColumnType("double precision")
+                        .HasColumnName("level");
+
+                    b.HasKey("Id")
+                        .HasName("pk_rate_buckets");
+
+                    b.ToTable("rate_buckets", (string)null);
+                });
+
+            modelBuilder.Entity("EmailApi.Limits.Usage", b =>
+                {
+                    b.Property<int>("ProjectId")
+                        .HasColumnType("integer")
+                        .HasColumnName("project_id");
+
+                    b.Property<DateOnly>("Day")
+                        .HasColumnType("date")
+                        .HasColumnName("day");
+
+                    b.Property<short>("Shard")
+                        .HasColumnType("smallint")
+                        .HasColumnName("shard");
+
+                    b.Property<long>("Bytes")
+                        .HasColumnType("bigint")
+                        .HasColumnName("bytes");
+
+                    b.Property<long>("Emails")
+                        .HasColumnType("bigint")
+                        .HasColumnName("emails");
+
+                    b.Property<long>("Recipients")
+                        .HasColumnType("bigint")
+                        .HasColumnName("recipients");
+
+                    b.HasKey("ProjectId", "Day", "Shard")
+                        .HasName("pk_usage");
+
+                    b.ToTable("usage", (string)null);
+                });
+
             modelBuilder.Entity("EmailApi.Projects.ApiKey", b =>
                 {
                     b.Property<string>("Id")
@@ -598,6 +654,14 @@ namespace EmailApi.Migrations
                     b.Property<int>("ProjectId")
                         .HasColumnType("integer")
                         .HasColumnName("project_id");
+
+                    b.Property<int?>("RateBurst")
+                        .HasColumnType("integer")
+                        .HasColumnName("rate_burst");
+
+                    b.Property<int?>("RatePerSecond")
+                        .HasColumnType("integer")
+                        .HasColumnName("rate_per_second");
 
                     b.PrimitiveCollection<string[]>("Recipients")
                         .IsRequired()
@@ -657,6 +721,22 @@ namespace EmailApi.Migrations
                         .IsRequired()
                         .HasColumnType("text")
                         .HasColumnName("name");
+
+                    b.Property<int?>("QuotaPerDay")
+                        .HasColumnType("integer")
+                        .HasColumnName("quota_per_day");
+
+                    b.Property<int?>("QuotaPerMonth")
+                        .HasColumnType("integer")
+                        .HasColumnName("quota_per_month");
+
+                    b.Property<int?>("RateBurst")
+                        .HasColumnType("integer")
+                        .HasColumnName("rate_burst");
+
+                    b.Property<int?>("RatePerSecond")
+                        .HasColumnType("integer")
+                        .HasColumnName("rate_per_second");
 
                     b.HasKey("Id")
                         .HasName("pk_projects");
@@ -751,12 +831,14 @@ namespace EmailApi.Migrations
 
             modelBuilder.Entity("EmailApi.Projects.ApiKey", b =>
                 {
-                    b.HasOne("EmailApi.Projects.Project", null)
+                    b.HasOne("EmailApi.Projects.Project", "Project")
                         .WithMany()
                         .HasForeignKey("ProjectId")
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_api_keys_projects_project_id");
+
+                    b.Navigation("Project");
                 });
 
             modelBuilder.Entity("EmailApi.Projects.Stream", b =>

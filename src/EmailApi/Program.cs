@@ -5,6 +5,7 @@ using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Http;
+using EmailApi.Limits;
 using EmailApi.Operations;
 using EmailApi.Projects;
 using EmailApi.Relays;
@@ -42,6 +43,7 @@ public static class Program
         builder.AddHttp();            // problem details, JSON, limits, OpenAPI
         await builder.AddDataAsync(settings);   // EmailDb, the hot paths' connections and the Hangfire storage, all on one PostgreSQL
         builder.AddProjects();        // keys and what they may do
+        builder.AddLimits();          // how many mails may come in, and how many did
         builder.AddCapture();         // the relay that keeps mail here
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
@@ -56,6 +58,7 @@ public static class Program
         {
             app.MapProjects();
             app.MapEmails();
+            app.MapLimits();
             app.MapEvents();
             app.MapCaptured();
             app.MapDashboard();

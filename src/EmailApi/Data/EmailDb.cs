@@ -2,6 +2,7 @@ using EmailApi.Capture;
 using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Events;
+using EmailApi.Limits;
 using EmailApi.Projects;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore;
@@ -24,6 +25,8 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<Attempt> Attempts => Set<Attempt>();
     public DbSet<RecipientEvent> Events => Set<RecipientEvent>();
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
+    public DbSet<Usage> Usage => Set<Usage>();
+    public DbSet<RateBucket> RateBuckets => Set<RateBucket>();
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
 
     /// <summary>The database's clock, in queries.</summary>

@@ -1,6 +1,7 @@
 using System.Globalization;
 using EmailApi.Data;
 using EmailApi.Http;
+using EmailApi.Projects;
 using Npgsql;
 
 namespace EmailApi.Emails;
@@ -13,15 +14,16 @@ static class AcceptSql
 {
     /// <summary>Writes the units in one transaction, those with a used idempotency key excepted.</summary>
     /// <param name="keyWait">How long to wait for another transaction that is just writing one of the keys.</param>
+    /// <param name="shard">Which row of the usage to add to: the transactions that share one wait for each other.</param>
     /// <returns>The excepted ones with the answer that was stored for them; null where it is gone already.</returns>
     /// <exception cref="PostgresException"><see cref="PostgresErrorCodes.LockNotAvailable"/>: the wait was too long.</exception>
     public static async Task<Dictionary<AcceptUnit, StoredAnswer?>> WriteAsync(
-        NpgsqlConnection connection, List<AcceptUnit> units, TimeSpan keyWait, CancellationToken cancel)
+        NpgsqlConnection connection, List<AcceptUnit> units, TimeSpan keyWait, short shard, CancellationToken cancel)
     {
         var repeats = new Dictionary<AcceptUnit, StoredAnswer?>();
         if (units.All(u => u.Idempotency is null))
         {
-            await using var alone = Inserts(connection, null, units);   // one implicit transaction
+            await using var alone = Inserts(connection, null, units, shard);   // one implicit transaction
             await alone.ExecuteNonQueryAsync(cancel);
             return repeats;
         }
@@ -31,7 +33,7 @@ static class AcceptSql
         var fresh = units.FindAll(u => u.Idempotency is null || won.Contains(u.Drafts[0].Id));
         if (fresh.Count > 0)
         {
-            await using var batch = Inserts(connection, transaction, fresh);
+            await using var batch = Inserts(connection, transaction, fresh, shard);
             await batch.ExecuteNonQueryAsync(cancel);
         }
 
@@ -88,6 +90,7 @@ static class AcceptSql
                 SqlArray.Of(keyed.Select(u => u.Idempotency!.Fingerprint)), SqlArray.Of(keyed.Select(u => u.Drafts[0].Id)), SqlArray.Of(keyed.Select(u => u.Answer)),
             },
         });
+        batch.BatchCommands.Add(new("select set_config('lock_timeout', '0', true)"));
         var won = new HashSet<Guid>();
         await using var reader = await batch.ExecuteReaderAsync(cancel);
         await reader.NextResultAsync(cancel);
@@ -95,7 +98,7 @@ static class AcceptSql
         return won;
     }
 
-    static NpgsqlBatch Inserts(NpgsqlConnection connection, NpgsqlTransaction? transaction, List<AcceptUnit> units)
+    static NpgsqlBatch Inserts(NpgsqlConnection connection, NpgsqlTransaction? transaction, List<AcceptUnit> units, short shard)
     {
         var drafts = units.SelectMany(u => u.Drafts).ToList();
         var recipients = drafts.SelectMany(d => d.Recipients.Select(r => (Draft: d, Recipient: r))).ToList();
@@ -168,7 +171,28 @@ static class AcceptSql
             where sequence = 1 or state = 'scheduled'
             """)
         { Parameters = { emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone() } });
+        AddUsage(batch, drafts, shard);
         return batch;
+    }
+
+    /// <summary>The last statement, as its row locks last until the commit.</summary>
+    static void AddUsage(NpgsqlBatch batch, List<EmailDraft> drafts, short shard)
+    {
+        var projects = drafts.Where(d => d.Caller.Mode is KeyMode.Live).GroupBy(d => d.Caller.ProjectId).OrderBy(g => g.Key).ToList();
+        if (projects.Count == 0) return;
+        batch.BatchCommands.Add(new("""
+            insert into usage as u (project_id, day, shard, emails, recipients, bytes)
+            select project_id, (now() at time zone 'utc')::date, $1, emails, recipients, bytes from unnest($2, $3, $4, $5) as g(project_id, emails, recipients, bytes)
+            on conflict (project_id, day, shard) do update
+                set emails = u.emails + excluded.emails, recipients = u.recipients + excluded.recipients, bytes = u.bytes + excluded.bytes
+            """)
+        {
+            Parameters =
+            {
+                new() { Value = shard }, SqlArray.Of(projects.Select(p => p.Key)), SqlArray.Of(projects.Select(p => p.LongCount())),
+                SqlArray.Of(projects.Select(p => p.Sum(d => (long)d.Recipients.Count))), SqlArray.Of(projects.Select(p => p.Sum(d => d.Packed.SizeBytes))),
+            },
+        });
     }
 
     static void AddBlobs(NpgsqlBatch batch, List<(EmailDraft Draft, BlobDraft Blob)> uses)

@@ -39,6 +39,11 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
     /// <summary>Connections that what is written beside the loop takes at most, the large ones one of them.</summary>
     readonly SemaphoreSlim beside = new(3), besideLarge = new(1);
 
+    /// <summary>Rows that a project's usage of a day is spread over: each node's loop has one, what is written beside it another one each time,
+    /// as that may take seconds and nobody is to wait for it.</summary>
+    const int UsageShards = 32;
+    readonly short usageShard = (short)Random.Shared.Next(UsageShards);
+
     /// <summary>Who is written beside the loop, by idempotency key: a repeat waits for that one's end, not for the database.</summary>
     readonly ConcurrentDictionary<(int Project, string Key), AcceptUnit> besideByKey = new();
 
@@ -96,7 +101,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
     {
         try
         {
-            await TryWriteAsync(group, KeyWaitInLoop, stopping);
+            await TryWriteAsync(group, KeyWaitInLoop, usageShard, stopping);
         }
         catch (Exception error) when (group.Count == 1 && group[0].Idempotency is null)
         {
@@ -116,7 +121,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
 
     async Task WriteAloneAsync(AcceptUnit unit, CancellationToken stopping)
     {
-        try { await TryWriteAsync([unit], KeyLook, stopping); }
+        try { await TryWriteAsync([unit], KeyLook, usageShard, stopping); }
         catch (Exception error) { await SettleFailedAsync(unit, error, stopping); }
     }
 
@@ -161,7 +166,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
             await beside.WaitAsync(stopping);
             try
             {
-                await TryWriteAsync([unit], KeyLook, stopping);
+                await TryWriteAsync([unit], KeyLook, (short)(UsageShards + Random.Shared.Next(UsageShards)), stopping);
                 return;
             }
             catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.LockNotAvailable && TimeProvider.System.GetElapsedTime(started) < KeyWaitBeside)
@@ -198,11 +203,11 @@ public sealed partial class AcceptWriter(EngineDatabase database, AcceptMetrics 
         catch (OperationCanceledException) { unit.Done.TrySetException(new DatabaseUnavailableException("The server is stopping.")); }
     }
 
-    async Task TryWriteAsync(List<AcceptUnit> group, TimeSpan keyWait, CancellationToken stopping)
+    async Task TryWriteAsync(List<AcceptUnit> group, TimeSpan keyWait, short shard, CancellationToken stopping)
     {
         var started = metrics.Start();
         await using var connection = await database.Source.OpenConnectionAsync(stopping);
-        var repeats = await AcceptSql.WriteAsync(connection, group, keyWait, stopping);
+        var repeats = await AcceptSql.WriteAsync(connection, group, keyWait, shard, stopping);
         metrics.Committed(group.Sum(u => u.Drafts.Count) - repeats.Sum(r => r.Key.Drafts.Count), started);
 
         foreach (var unit in group)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using EmailApi.Delivery;
 using EmailApi.Http;
+using EmailApi.Limits;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using FluentValidation;
@@ -13,7 +14,7 @@ public sealed record Idempotency(string Key, byte[] Fingerprint);
 /// <summary>The one way in: every door hands its mail here. When a call returns, the mail is committed and the rows are the queue.</summary>
 public sealed class EmailAcceptor(
     IValidator<SendEmailRequest> validator, StreamCatalog streams, RelayCatalog relays, ContentCodec codec, AcceptWriter writer,
-    DeliverySignals signals, TimeProvider clock)
+    SendLimits limits, DeliverySignals signals, TimeProvider clock)
 {
     public const int MaxBatch = 1000;
 
@@ -21,9 +22,10 @@ public sealed class EmailAcceptor(
     public const int MaxBatchRecipients = 50_000;
 
     /// <returns>The answer as JSON; the first one again when this is a repeat.</returns>
-    /// <exception cref="ProblemException">422 when the request is not valid, or its idempotency key was used for another.</exception>
+    /// <exception cref="ProblemException">422 when the request is not valid, or its idempotency key was used for another; 429 by a limit.</exception>
     public async Task<AcceptedAnswer> AcceptAsync(SendEmailRequest request, Caller caller, Idempotency? idempotency, CancellationToken cancel)
     {
+        await limits.TakeRateAsync(caller, 1);
         var (draft, refusal) = await CheckAsync(request, caller, pointer: "#", cancel);
         if (draft is null) return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw refusal!;
 
@@ -38,6 +40,7 @@ public sealed class EmailAcceptor(
         if (request.Items.Count is 0 or > MaxBatch)
             throw Validation.Invalid([new("#", "count", $"A batch has 1 to {MaxBatch:N0} mails; this one has {request.Items.Count:N0}.")]);
 
+        await limits.TakeRateAsync(caller, request.Items.Count);
         var drafts = new List<EmailDraft>(request.Items.Count);
         var results = new List<BatchItem>(request.Items.Count);
         var refusals = new List<ProblemException>();
@@ -69,9 +72,18 @@ public sealed class EmailAcceptor(
             : await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? new AcceptedAnswer(answer, IsReplayed: false);
     }
 
-    async Task<AcceptedAnswer> StoreAsync(IReadOnlyList<EmailDraft> drafts, byte[] answer, Idempotency? idempotency, CancellationToken cancel)
+    async Task<AcceptedAnswer> StoreAsync(List<EmailDraft> drafts, byte[] answer, Idempotency? idempotency, CancellationToken cancel)
     {
-        var stored = await writer.WriteAsync(new(drafts, answer, idempotency), cancel);
+        var quota = await limits.TakeQuotaAsync(drafts[0].Caller, drafts.Count);
+        AcceptedAnswer? stored = null;
+        try
+        {
+            stored = await writer.WriteAsync(new(drafts, answer, idempotency), cancel);
+        }
+        finally
+        {
+            if (stored is not { IsReplayed: false }) quota.Return();
+        }
 
         if (!stored.IsReplayed)
             foreach (var lane in drafts.Where(d => d.SendAt is null).Select(d => d.Lane).Distinct())

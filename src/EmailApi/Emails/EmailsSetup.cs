@@ -2,6 +2,7 @@ using EmailApi.Data;
 using EmailApi.Delivery;
 using EmailApi.Events;
 using EmailApi.Http;
+using EmailApi.Limits;
 using EmailApi.Projects;
 using FluentValidation;
 
@@ -25,9 +26,9 @@ public static class EmailsSetup
     {
         var emails = app.MapGroup("/v1/emails").WithTags("Emails");
         emails.MapPost("", SendEmail.HandleAsync).Describe("sendEmail", "Send a mail", Scopes.Send, 400, 409, 413, 415, 422)
-            .Accepts<SendEmailRequest>("application/json").Produces<SendEmailResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: true));
+            .Accepts<SendEmailRequest>("application/json").Produces<SendEmailResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: true)).Limited();
         emails.MapPost("batch", SendBatch.HandleAsync).Describe("sendBatch", "Send up to 1,000 mails", Scopes.Send, 400, 409, 413, 415, 422)
-            .Accepts<SendBatchRequest>("application/json").Produces<SendBatchResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: false));
+            .Accepts<SendBatchRequest>("application/json").Produces<SendBatchResponse>(202).WithMetadata(new IdempotentMetadata(HasLocation: false)).Limited();
         emails.MapRead("", ListEmails.HandleAsync).Describe("listEmails", "The log of what was accepted, newest first", Scopes.Read, 400);
         emails.MapRead("{id}", GetEmail.HandleAsync).Describe("getEmail", "Where a mail stands, recipient by recipient", Scopes.Read, 404);
         emails.MapRead("{id}/events", Timeline.HandleAsync).Describe("listEmailEvents", "What happened to a mail, in order", Scopes.Read, 400, 404);

@@ -5,6 +5,7 @@ using EmailApi.Capture;
 using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Events;
+using EmailApi.Limits;
 using EmailApi.Operations;
 using EmailApi.Projects;
 
@@ -33,6 +34,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(RescheduleRequest))]
 [JsonSerializable(typeof(ResolveRequest))]
 [JsonSerializable(typeof(CreateKeyRequest))]
+[JsonSerializable(typeof(ChangeKeyRequest))]
 [JsonSerializable(typeof(KeyResponse))]
 [JsonSerializable(typeof(Page<KeyResponse>))]
 [JsonSerializable(typeof(ProjectRequest))]
@@ -41,6 +43,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(StreamRequest))]
 [JsonSerializable(typeof(StreamResponse))]
 [JsonSerializable(typeof(Page<StreamResponse>))]
+[JsonSerializable(typeof(UsageResponse))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]

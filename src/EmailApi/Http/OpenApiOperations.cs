@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using EmailApi.Limits;
 using EmailApi.Projects;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
@@ -28,6 +29,8 @@ sealed class OpenApiOperations : IOperationFilter
         ["listCaptured.to"] = (p, _) => p.Description = "Only mail to this address.",
         ["getLedger.from"] = (p, s) => Time(p, s, "Mail accepted from then on; left out: 30 days before to."),
         ["getLedger.to"] = (p, s) => Time(p, s, "Mail accepted before then; left out: now."),
+        ["getUsage.from"] = (p, s) => Day(p, s, "The first day; left out: the first of the month of to."),
+        ["getUsage.to"] = (p, s) => Day(p, s, "The last day; left out: today. At most 400 days are shown."),
         ["getCaptured.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["getCapturedRaw.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["id"] = (_, s) => s.Pattern = "^em_[0-9a-f]{32}$",
@@ -41,6 +44,7 @@ sealed class OpenApiOperations : IOperationFilter
 
         var metadata = context.ApiDescription.ActionDescriptor.EndpointMetadata;
         if (metadata.OfType<IdempotentMetadata>().FirstOrDefault() is { } idempotent) AddIdempotency(operation, idempotent);
+        if (metadata.OfType<LimitedMetadata>().Any()) AddLimits(operation);
         if (!metadata.OfType<ScopeMetadata>().Any()) operation.Security = [];
         if (operation.Responses is not { } responses) return;
 
@@ -49,7 +53,7 @@ sealed class OpenApiOperations : IOperationFilter
         foreach (var (status, response) in sorted)
         {
             responses[status] = response;
-            if (status is "409" or "503" && response is OpenApiResponse waits && operation.OperationId is "sendEmail" or "sendBatch") AddHeader(waits, "Retry-After", "Seconds after which a repeat makes sense.");
+            if (status is "409" or "429" or "503" && response is OpenApiResponse waits && operation.OperationId is "sendEmail" or "sendBatch") AddHeader(waits, "Retry-After", "Seconds after which a repeat makes sense.");
             if (response.Content is { } content && content.TryGetValue("message/rfc822", out var media) && media is OpenApiMediaType raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
         }
     }
@@ -68,6 +72,16 @@ sealed class OpenApiOperations : IOperationFilter
         if (idempotent.HasLocation) AddHeader(accepted, "Location", "Where the mail can be read.");
     }
 
+    static void AddLimits(OpenApiOperation operation)
+    {
+        foreach (var (status, answer) in operation.Responses!)
+        {
+            if (status is not ("202" or "429") || answer is not OpenApiResponse response) continue;
+            AddHeader(response, "RateLimit-Policy", "Each limit that holds: q mails in w seconds. key and project are token buckets, day and month quotas.");
+            AddHeader(response, "RateLimit", "What each leaves: r mails now, all of them again after t seconds.");
+        }
+    }
+
     static void AddHeader(OpenApiResponse response, string name, string description) =>
         (response.Headers ??= new Dictionary<string, IOpenApiHeader>())[name] = new OpenApiHeader { Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } };
 
@@ -76,6 +90,8 @@ sealed class OpenApiOperations : IOperationFilter
         parameter.Description = description;
         (schema.Minimum, schema.Maximum, schema.Default) = (min.ToString(CultureInfo.InvariantCulture), max.ToString(CultureInfo.InvariantCulture), JsonValue.Create(usual));
     }
+
+    static void Day(OpenApiParameter parameter, OpenApiSchema schema, string description) => (parameter.Description, schema.Format) = (description, "date");
 
     static void Time(OpenApiParameter parameter, OpenApiSchema schema, string description) => (parameter.Description, schema.Format) = (description, "date-time");
 }

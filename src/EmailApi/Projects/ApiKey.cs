@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Limits;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -34,6 +35,15 @@ public sealed class ApiKey : IEntityTypeConfiguration<ApiKey>
     /// <summary>To the minute.</summary>
     public DateTimeOffset? LastUsedAt { get; init; }
 
+    /// <summary>Mails a second, and at once; null: what holds by default.</summary>
+    public int? RatePerSecond { get; set; }
+    public int? RateBurst { get; set; }
+    /// <summary>Only there when it was asked for.</summary>
+    public Project? Project { get; init; }
+
+    /// <summary>What holds for it; null: no limit.</summary>
+    public RateLimit? Rate => RateLimit.Of(RatePerSecond, RateBurst) ?? (Id == ApiKeys.BootstrapId ? null : RateLimit.OfKeys);
+
     public bool IsBound => Senders.Length + Streams.Length + Recipients.Length > 0;
 
     public bool IsValidAt(DateTimeOffset now) => RevokedAt is null && !(ExpiresAt <= now);
@@ -46,7 +56,8 @@ public sealed class ApiKey : IEntityTypeConfiguration<ApiKey>
         key.Property(k => k.Streams).HasDefaultValueSql("'{}'");
         key.Property(k => k.Recipients).HasDefaultValueSql("'{}'");
         key.Property(k => k.CreatedAt).HasDefaultValueSql("now()");
+        key.Ignore(k => k.Rate);
         key.HasIndex(k => k.ProjectId);
-        key.HasOne<Project>().WithMany().HasForeignKey(k => k.ProjectId);
+        key.HasOne(k => k.Project).WithMany().HasForeignKey(k => k.ProjectId);
     }
 }

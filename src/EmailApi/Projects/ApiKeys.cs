@@ -42,6 +42,13 @@ public sealed partial class ApiKeys(IDbContextFactory<EmailDb> databases, TimePr
     /// <summary>This node sees the change at once; others within 5 s.</summary>
     public void Forget(string id) => remembered.TryRemove(id, out _);
 
+    /// <summary>The same, of all keys of a project.</summary>
+    public void ForgetProject(int projectId)
+    {
+        foreach (var (id, known) in remembered)
+            if (known.Key?.ProjectId == projectId) Forget(id);
+    }
+
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         using var timer = new PeriodicTimer(TouchEvery, clock);
@@ -69,7 +76,7 @@ public sealed partial class ApiKeys(IDbContextFactory<EmailDb> databases, TimePr
         if (remembered.TryGetValue(id, out var known) && clock.GetElapsedTime(known.ReadAt) < Memory) return known.Key;
 
         await using var db = await databases.CreateDbContextAsync(cancel);
-        var key = await db.ApiKeys.AsNoTracking().SingleOrDefaultAsync(k => k.Id == id, cancel);
+        var key = await db.ApiKeys.AsNoTracking().Include(k => k.Project).SingleOrDefaultAsync(k => k.Id == id, cancel);
         if (remembered.Count > MaxRemembered) remembered.Clear();
         remembered[id] = (key, clock.GetTimestamp());
         return key;

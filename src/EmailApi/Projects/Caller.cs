@@ -1,6 +1,7 @@
 using System.Security.Claims;
 using EmailApi.Emails;
 using EmailApi.Http;
+using EmailApi.Limits;
 
 namespace EmailApi.Projects;
 
@@ -12,6 +13,9 @@ public sealed record Caller(int ProjectId, string KeyId)
     public IReadOnlyList<string> Senders { get; init; } = [];
     public IReadOnlyList<string> Streams { get; init; } = [];
     public IReadOnlyList<string> Recipients { get; init; } = [];
+    /// <summary>Null: none.</summary>
+    public RateLimit? Rate { get; init; }
+    public ProjectLimits Limits { get; init; } = ProjectLimits.None;
 
     /// <summary>Before something is changed that all keys of the project share.</summary>
     /// <exception cref="ProblemException">403 for a key that is bound to something, or a test key.</exception>
@@ -30,6 +34,8 @@ public sealed record Caller(int ProjectId, string KeyId)
         Senders = key.Senders,
         Streams = key.Streams,
         Recipients = key.Recipients,
+        Rate = key.Rate,
+        Limits = key.Project?.Limits ?? ProjectLimits.None,
     };
 
     public bool MaySendAs(string address) => Senders.Count == 0 || Senders.Any(s => AddressPattern.Covers(s, address));

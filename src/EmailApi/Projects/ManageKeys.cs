@@ -3,12 +3,13 @@ using System.Text.Json.Serialization;
 using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Http;
+using EmailApi.Limits;
 using FluentValidation;
 using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Projects;
 
-/// <summary>/v1/keys: made, shown without their secret, revoked. A key is not changed: make another and revoke this one.</summary>
+/// <summary>/v1/keys: made, shown without their secret, slowed down or sped up, revoked. What a key may do is not changed: make another and revoke this one.</summary>
 public static class ManageKeys
 {
     public static async Task<IResult> CreateAsync(
@@ -22,6 +23,7 @@ public static class ManageKeys
 
         var project = await access.ProjectAsync(request.Project, caller, cancel);
         await CheckStreamsAsync(request, project, db, cancel);
+        await CheckRateAsync(request.RateLimit, project, db, cancel);
         var (key, token) = Make(request, project);
         db.ApiKeys.Add(key);
         await db.SaveChangesAsync(cancel);
@@ -45,6 +47,8 @@ public static class ManageKeys
             Streams = [.. request.Streams ?? []],
             Recipients = Patterns(request.Recipients),
             ExpiresAt = Instant.OrNull(request.ExpiresAt),
+            RatePerSecond = request.RateLimit?.Value?.PerSecond,
+            RateBurst = request.RateLimit?.Value?.Burst,
         };
         return (key, token);
     }
@@ -59,6 +63,20 @@ public static class ManageKeys
 
     public static async Task<KeyResponse> GetAsync(string id, Caller caller, EmailDb db, CancellationToken cancel) =>
         KeyResponse.Of(await Of(caller, db).SingleOrDefaultAsync(k => k.Id == id, cancel) ?? throw Unknown());
+
+    /// <summary>Gives a key another rate limit; every node knows it within 5 s.</summary>
+    public static async Task<KeyResponse> ChangeAsync(
+        string id, RequestBody<ChangeKeyRequest> body, Caller caller, IValidator<ChangeKeyRequest> validator, EmailDb db, ApiKeys keys, CancellationToken cancel)
+    {
+        var request = validator.Valid(body.Value);
+        if (caller.IsBound) throw Bound();
+        var key = await Of(caller, db).AsTracking().SingleOrDefaultAsync(k => k.Id == id && (caller.Mode == KeyMode.Live || k.Mode == KeyMode.Test), cancel) ?? throw Unknown();
+        await CheckRateAsync(request.RateLimit, caller.ProjectId, db, cancel);
+        (key.RatePerSecond, key.RateBurst) = (request.RateLimit!.Value?.PerSecond, request.RateLimit.Value?.Burst);
+        await db.SaveChangesAsync(cancel);
+        keys.Forget(id);
+        return KeyResponse.Of(key);
+    }
 
     /// <summary>Ends a key on every node within 5 s; again changes nothing.</summary>
     public static async Task<IResult> RevokeAsync(string id, Caller caller, EmailDb db, ApiKeys keys, CancellationToken cancel)
@@ -79,6 +97,11 @@ public static class ManageKeys
         var errors = streams.Select((name, i) => (name, i)).Where(s => !known.Contains(s.name))
             .Select(s => new FieldError(JsonPointer.Of("streams", s.i), "unknown_stream", $"The project has no stream {JsonPointer.Short(s.name)}.")).ToList();
         if (errors.Count > 0) throw Validation.Invalid(errors);
+    }
+
+    static async Task CheckRateAsync(RateLimitInput? limit, int project, EmailDb db, CancellationToken cancel)
+    {
+        if (limit?.Value is { } rate) LimitRules.CheckWithin(rate, (await db.Projects.AsNoTracking().SingleAsync(p => p.Id == project, cancel)).Limits.Rate);
     }
 
     static string[] Patterns(IReadOnlyList<string>? given) => [.. (given ?? []).Select(g => AddressPattern.TryParse(g, out var pattern, out _) ? pattern : g)];
@@ -105,11 +128,33 @@ public sealed record CreateKeyRequest
     public IReadOnlyList<string>? Recipients { get; init; }
     /// <summary>RFC 3339 with an offset; left out: it does not expire.</summary>
     public string? ExpiresAt { get; init; }
+    /// <summary>Left out: 1,000 mails a second, 2,000 at once.</summary>
+    public RateLimitInput? RateLimit { get; init; }
     /// <summary>For keys of project <c>default</c>: the id of the project that the key is for.</summary>
     public string? Project { get; init; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+/// <summary>What is to change in a key.</summary>
+public sealed record ChangeKeyRequest
+{
+    /// <summary>An empty object brings back what holds by default.</summary>
+    public RateLimitInput? RateLimit { get; init; }
+
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Unknown { get; set; }
+}
+
+public sealed class ChangeKeyValidator : AbstractValidator<ChangeKeyRequest>
+{
+    public ChangeKeyValidator() => RuleFor(r => r).Custom((request, context) =>
+    {
+        context.RefuseUnknown(request.Unknown);
+        if (request.RateLimit is null) context.Add("required", "Give the new rate limit, an empty object for the default.", "rate_limit");
+        context.CheckRateLimit(request.RateLimit);
+    });
 }
 
 public sealed class CreateKeyValidator : AbstractValidator<CreateKeyRequest>
@@ -126,6 +171,7 @@ public sealed class CreateKeyValidator : AbstractValidator<CreateKeyRequest>
             for (var i = 0; i < request.Scopes?.Count; i++)
                 if (!Scopes.All.Contains(request.Scopes[i])) context.Add("unknown_value", $"A scope is one of {string.Join(", ", Scopes.All)}.", "scopes", i);
             if (request.Mode is not (null or "live" or "test")) context.Add("unknown_value", "Give live or test.", "mode");
+            context.CheckRateLimit(request.RateLimit);
             Patterns(request.Senders, "senders");
             Patterns(request.Recipients, "recipients");
             if (request.Streams?.Count > MaxEntries) context.Add("too_many", $"At most {MaxEntries} entries.", "streams");
@@ -148,12 +194,12 @@ public sealed class CreateKeyValidator : AbstractValidator<CreateKeyRequest>
 /// <summary>A key without its secret, but for the answer that makes it.</summary>
 public sealed record KeyResponse(
     string Id, string Name, IReadOnlyList<string> Scopes, string Mode, IReadOnlyList<string> Senders, IReadOnlyList<string> Streams, IReadOnlyList<string> Recipients,
-    DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, DateTimeOffset? LastUsedAt)
+    DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, DateTimeOffset? LastUsedAt, RateLimitResponse? RateLimit)
 {
     /// <summary>The whole key, shown this once.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Key { get; init; }
 
     internal static KeyResponse Of(ApiKey key) => new(
-        key.Id, key.Name, key.Scopes, key.Mode.Word(), key.Senders, key.Streams, key.Recipients, key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.LastUsedAt);
+        key.Id, key.Name, key.Scopes, key.Mode.Word(), key.Senders, key.Streams, key.Recipients, key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.LastUsedAt, RateLimitResponse.Of(key.Rate));
 }

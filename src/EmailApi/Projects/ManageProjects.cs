@@ -4,6 +4,7 @@ using System.Text.Json.Serialization;
 using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Http;
+using EmailApi.Limits;
 using FluentValidation;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -19,10 +20,11 @@ public static class ManageProjects
     {
         var request = validator.Valid(body.Value);
         await access.DemandOperatorAsync(caller, cancel);
-        var project = new Project { Name = request.Name! };
+        var project = new Project { Name = request.Name ?? throw Validation.Invalid([new("#/name", "required", ProjectName.Wanted)]) };
+        request.ApplyTo(project);
         db.Projects.Add(project);
         await using var transaction = await db.Database.BeginTransactionAsync(cancel);
-        await SaveAsync(db, request.Name!, cancel);
+        await SaveAsync(db, project, cancel);
         db.Streams.Add(new() { ProjectId = project.Id, Name = Stream.Transactional });
         await db.SaveChangesAsync(cancel);
         await transaction.CommitAsync(cancel);
@@ -44,16 +46,19 @@ public static class ManageProjects
         return ProjectResponse.Of(await db.Projects.AsNoTracking().SingleAsync(p => p.Id == project, cancel));
     }
 
+    /// <summary>Changes the fields that are given. Limits are set by who runs the server; every node knows them within 5 s.</summary>
     public static async Task<ProjectResponse> ChangeAsync(
-        string id, RequestBody<ProjectRequest> body, Caller caller, IValidator<ProjectRequest> validator, ProjectAccess access, EmailDb db, CancellationToken cancel)
+        string id, RequestBody<ProjectRequest> body, Caller caller, IValidator<ProjectRequest> validator, ProjectAccess access, EmailDb db, ApiKeys keys, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
         var projectId = await access.ProjectAsync(id, caller, cancel);
         caller.DemandWholeProject();
+        if (request.RateLimit is not null || request.Quota is not null) await access.DemandOperatorAsync(caller, cancel);
         var project = await db.Projects.SingleAsync(p => p.Id == projectId, cancel);
-        if (project.Name == Project.Default && request.Name != Project.Default) throw new ProblemException(ProblemKind.InUse, "The project default keeps its name.");
-        project.Name = request.Name!;
-        await SaveAsync(db, request.Name!, cancel);
+        if (project.Name == Project.Default && request.Name is not (null or Project.Default)) throw new ProblemException(ProblemKind.InUse, "The project default keeps its name.");
+        request.ApplyTo(project);
+        await SaveAsync(db, project, cancel);
+        keys.ForgetProject(projectId);
         return ProjectResponse.Of(project);
     }
 
@@ -68,13 +73,14 @@ public static class ManageProjects
         var gone = await db.ApiKeys.Where(k => k.ProjectId == project).Select(k => k.Id).ToListAsync(cancel);
         await db.ApiKeys.Where(k => k.ProjectId == project).ExecuteDeleteAsync(cancel);
         await db.Streams.Where(s => s.ProjectId == project).ExecuteDeleteAsync(cancel);
+        await db.Usage.Where(u => u.ProjectId == project).ExecuteDeleteAsync(cancel);
         await db.Projects.Where(p => p.Id == project).ExecuteDeleteAsync(cancel);
         await transaction.CommitAsync(cancel);
         gone.ForEach(keys.Forget);
         return Results.NoContent();
     }
 
-    static async Task SaveAsync(EmailDb db, string name, CancellationToken cancel)
+    static async Task SaveAsync(EmailDb db, Project project, CancellationToken cancel)
     {
         try
         {
@@ -82,7 +88,7 @@ public static class ManageProjects
         }
         catch (DbUpdateException error) when (error.InnerException is PostgresException { SqlState: PostgresErrorCodes.UniqueViolation })
         {
-            throw new ProblemException(ProblemKind.Exists, $"There is a project named {name}; give another name.", inner: error);
+            throw new ProblemException(ProblemKind.Exists, $"There is a project named {project.Name}; give another name.", inner: error);
         }
     }
 }
@@ -118,14 +124,25 @@ public sealed class ProjectAccess(EmailDb db)
     }
 }
 
-/// <summary>A project to be made or changed.</summary>
+/// <summary>A project to be made, or what is to change in one. What is left out stays as it is.</summary>
 public sealed record ProjectRequest
 {
     /// <summary>1 to 100 characters; no two projects have the same.</summary>
     public string? Name { get; init; }
+    /// <summary>Of all its keys together; none until set.</summary>
+    public RateLimitInput? RateLimit { get; init; }
+    /// <summary>None until set.</summary>
+    public QuotaInput? Quota { get; init; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
+
+    internal void ApplyTo(Project project)
+    {
+        project.Name = Name ?? project.Name;
+        if (RateLimit is not null) (project.RatePerSecond, project.RateBurst) = (RateLimit.Value?.PerSecond, RateLimit.Value?.Burst);
+        if (Quota is not null) (project.QuotaPerDay, project.QuotaPerMonth) = (Quota.PerDay, Quota.PerMonth);
+    }
 }
 
 public sealed class ProjectValidator : AbstractValidator<ProjectRequest>
@@ -133,20 +150,24 @@ public sealed class ProjectValidator : AbstractValidator<ProjectRequest>
     public ProjectValidator() => RuleFor(r => r).Custom((request, context) =>
     {
         context.RefuseUnknown(request.Unknown);
-        if (ProjectName.Refusal(request.Name) is { } name) context.Add("invalid", name, "name");
+        if (request.Name is { } given && ProjectName.Refusal(given) is { } name) context.Add("invalid", name, "name");
+        context.CheckRateLimit(request.RateLimit);
+        context.CheckQuota(request.Quota);
     });
 }
 
 /// <summary>Names that people give to projects and keys.</summary>
 static class ProjectName
 {
+    public const string Wanted = "Give a name of 1 to 100 characters.";
     const int MaxLength = 100;
 
     public static string? Refusal(string? name) =>
-        string.IsNullOrWhiteSpace(name) || name.Length > MaxLength ? $"Give a name of 1 to {MaxLength} characters." : MailText.ControlFault(name);
+        string.IsNullOrWhiteSpace(name) || name.Length > MaxLength ? Wanted : MailText.ControlFault(name);
 }
 
-public sealed record ProjectResponse(string Id, string Name, DateTimeOffset CreatedAt)
+public sealed record ProjectResponse(string Id, string Name, DateTimeOffset CreatedAt, RateLimitResponse? RateLimit, QuotaResponse Quota)
 {
-    internal static ProjectResponse Of(Project project) => new(ProjectAccess.Format(project.Id), project.Name, project.CreatedAt);
+    internal static ProjectResponse Of(Project project) => new(
+        ProjectAccess.Format(project.Id), project.Name, project.CreatedAt, RateLimitResponse.Of(project.Limits.Rate), new(project.QuotaPerDay, project.QuotaPerMonth));
 }

@@ -16,6 +16,7 @@ public static class ProjectsSetup
         builder.Services.AddSingleton<BootstrapKey>();
         builder.Services.AddScoped<ProjectAccess>();
         builder.Services.AddSingleton<IValidator<CreateKeyRequest>, CreateKeyValidator>();
+        builder.Services.AddSingleton<IValidator<ChangeKeyRequest>, ChangeKeyValidator>();
         builder.Services.AddSingleton<IValidator<ProjectRequest>, ProjectValidator>();
         builder.Services.AddSingleton<IValidator<StreamRequest>, StreamValidator>();
         builder.Services.AddSingleton<StreamCatalog>();
@@ -34,6 +35,8 @@ public static class ProjectsSetup
             .Accepts<CreateKeyRequest>("application/json").Produces<KeyResponse>(201);
         keys.MapRead("", ManageKeys.ListAsync).Describe("listKeys", "The project's keys", Scopes.Manage, 400);
         keys.MapRead("{id}", ManageKeys.GetAsync).Describe("getKey", "One key", Scopes.Manage, 404);
+        keys.MapPatch("{id}", ManageKeys.ChangeAsync).Describe("changeKey", "Give a key another rate limit", Scopes.Manage, 400, 404, 413, 415, 422)
+            .Accepts<ChangeKeyRequest>("application/json");
         keys.MapDelete("{id}", ManageKeys.RevokeAsync).Describe("revokeKey", "End a key", Scopes.Manage, 404).Produces(204);
 
         var streams = app.MapGroup("/v1/streams").WithTags("Streams");
@@ -50,7 +53,7 @@ public static class ProjectsSetup
             .Accepts<ProjectRequest>("application/json").Produces<ProjectResponse>(201);
         projects.MapGet("", ManageProjects.ListAsync).Describe("listProjects", "The projects that the key may see", Scopes.Manage, 400);
         projects.MapGet("{id}", ManageProjects.GetAsync).Describe("getProject", "One project", Scopes.Manage, 404);
-        projects.MapPatch("{id}", ManageProjects.ChangeAsync).Describe("changeProject", "Rename a project", Scopes.Manage, 400, 404, 409, 413, 415, 422)
+        projects.MapPatch("{id}", ManageProjects.ChangeAsync).Describe("changeProject", "Rename a project, or set its limits", Scopes.Manage, 400, 404, 409, 413, 415, 422)
             .Accepts<ProjectRequest>("application/json");
         projects.MapDelete("{id}", ManageProjects.DeleteAsync).Describe("deleteProject", "Remove a project without mail", Scopes.Manage, 404, 409).Produces(204);
     }

@@ -163,6 +163,8 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
             await EventuallyAsync(() => Directory.Exists(home) && Directory.GetFiles(home, "PG_VERSION", SearchOption.AllDirectories).Length > 0);
             app.Kill();
             Assert.False(Directory.Exists(Path.Combine(home, "cluster")));
+            // The killed app's initdb goes on; as long as it writes, its folder comes back however often it is removed.
+            await EventuallyAsync(() => !Process.GetProcessesByName("initdb").Any(p => CommandOf(p.Id).Contains(home, StringComparison.Ordinal)));
         }
 
         await using var postgres = await StartAsync();
@@ -311,6 +313,12 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
         using var process = Process.Start(line[0], line[1..]);
         await process.WaitForExitAsync();
         Assert.Equal(0, process.ExitCode);
+    }
+
+    static string CommandOf(int processId)
+    {
+        try { return File.ReadAllText($"/proc/{processId}/cmdline"); }
+        catch (IOException) { return ""; }   // it ended just now
     }
 
     static async Task EventuallyAsync(Func<bool> isSo)
