@@ -23,13 +23,23 @@ public sealed class ClientListTests : IAsyncLifetime
         var now = DateTimeOffset.UtcNow;
         var sent = await client.SendAsync(new()
         {
-            From = "orders@shop.example", To = ["a+b@example.jp"], Subject = "ご注文 & 4711", Text = "x", Tags = new Dictionary<string, string> { ["order"] = "47 11" },
+            From = "orders@shop.example",
+            To = ["a+b@example.jp"],
+            Subject = "ご注文 & 4711",
+            Text = "x",
+            Tags = new Dictionary<string, string> { ["order"] = "47 11" },
         });
         await app.SendAsync();
 
         var all = new EmailFilter
         {
-            Status = EmailStatus.Queued, Address = "a+b@example.jp", Stream = "transactional", Tag = "order:47 11", Subject = "文 & 47", From = now.AddMinutes(-1), To = now.AddMinutes(1).ToOffset(TimeSpan.FromHours(9)),
+            Status = EmailStatus.Queued,
+            Address = "a+b@example.jp",
+            Stream = "transactional",
+            Tag = "order:47 11",
+            Subject = "文 & 47",
+            From = now.AddMinutes(-1),
+            To = now.AddMinutes(1).ToOffset(TimeSpan.FromHours(9)),
         };
         var found = Assert.Single((await client.ListAsync(all)).Data);
 
