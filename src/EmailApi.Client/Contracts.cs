@@ -85,7 +85,11 @@ public sealed record SendBatchResponse(IReadOnlyList<BatchItem> Data)
 public sealed record BatchItem(int Index, string? Id, EmailStatus? Status, BatchItemError? Error);
 
 /// <param name="Errors">Their pointers start at the batch, e.g. <c>#/3/to/0</c>.</param>
-public sealed record BatchItemError(string Code, string Message, IReadOnlyList<FieldError> Errors);
+public sealed record BatchItemError(string Code, string Message, IReadOnlyList<FieldError> Errors)
+{
+    /// <summary>How many of the mail's errors are not named because the answer names enough.</summary>
+    public int ErrorsLeftOut { get; init; }
+}
 
 /// <summary>A mail and what became of it.</summary>
 /// <param name="Status">Derived from the recipients: the least advanced open state; then the one that all share, else partial.</param>

@@ -70,6 +70,35 @@ public sealed class EmailApiClient
     /// <exception cref="EmailApiException"><c>not_found</c>.</exception>
     public Task<Email> GetAsync(string id, CancellationToken cancel = default) => EmailOfAsync(ApiRequest.Get(PathOf(id)), cancel);
 
+    /// <summary>One page of the log of accepted mail, newest first.</summary>
+    /// <param name="filter">Null: all mail of the project.</param>
+    /// <param name="after">The <see cref="ListedEmailPage.NextCursor"/> of the page before, asked with the same filter; null starts at the newest.</param>
+    /// <param name="limit">1 to 100.</param>
+    /// <exception cref="EmailApiException"><c>bad_request</c>: the filter is wrong; <c>bad_cursor</c>.</exception>
+    public async Task<ListedEmailPage> ListAsync(EmailFilter? filter = null, string? after = null, int limit = PageSize, CancellationToken cancel = default)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(limit, 1);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(limit, PageSize);
+        var path = $"v1/emails?limit={limit}{filter?.ToQuery()}";
+        if (after is not null) path += $"&after={Uri.EscapeDataString(after)}";
+        return (await api.SendAsync(ApiRequest.Get(path), cancel).ConfigureAwait(false)).Read(EmailApiJson.Wire.ListedEmailPage);
+    }
+
+    /// <summary>All mail that a filter finds, newest first, page by page as it is read. What is accepted meanwhile is not among it.</summary>
+    /// <param name="filter">Null: all mail of the project.</param>
+    /// <exception cref="EmailApiException"><c>bad_request</c>: the filter is wrong.</exception>
+    public async IAsyncEnumerable<ListedEmail> ListAllAsync(EmailFilter? filter = null, [EnumeratorCancellation] CancellationToken cancel = default)
+    {
+        string? after = null;
+        do
+        {
+            var page = await ListAsync(filter, after, PageSize, cancel).ConfigureAwait(false);
+            foreach (var email in page.Data) yield return email;
+            after = page.NextCursor;
+        }
+        while (after is not null);
+    }
+
     /// <summary>Cancels the recipients that nothing was sent to yet; one that is being sent just now goes on.</summary>
     /// <returns>The mail after that.</returns>
     /// <exception cref="EmailApiException"><c>wrong_state</c>: there was nothing left to cancel.</exception>

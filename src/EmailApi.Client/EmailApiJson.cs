@@ -15,6 +15,7 @@ namespace EmailApi.Client;
 [JsonSerializable(typeof(SendEmailResponse))]
 [JsonSerializable(typeof(SendBatchResponse))]
 [JsonSerializable(typeof(Email))]
+[JsonSerializable(typeof(ListedEmailPage))]
 [JsonSerializable(typeof(EventPage))]
 [JsonSerializable(typeof(EmailContent))]
 [JsonSerializable(typeof(Problem))]

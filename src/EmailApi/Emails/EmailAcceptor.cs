@@ -18,6 +18,9 @@ public sealed class EmailAcceptor(
 {
     public const int MaxBatch = 1000;
 
+    /// <summary>Errors over the whole answer to a permissive batch, beside the first of each mail: an answer must not be many times its request.</summary>
+    public const int MaxBatchErrors = 1000;
+
     /// <summary>Recipients over all mails of a batch: they are rows of one transaction, and none of ours may last long.</summary>
     public const int MaxBatchRecipients = 50_000;
 
@@ -44,7 +47,7 @@ public sealed class EmailAcceptor(
         var drafts = new List<EmailDraft>(request.Items.Count);
         var results = new List<BatchItem>(request.Items.Count);
         var refusals = new List<ProblemException>();
-        var recipients = 0;
+        var (recipients, moreErrors) = (0, MaxBatchErrors);
         for (var i = 0; i < request.Items.Count; i++)
         {
             var (draft, refusal) = await CheckAsync(request.Items[i], caller, $"#/{i}", cancel);
@@ -59,7 +62,7 @@ public sealed class EmailAcceptor(
             else
             {
                 refusals.Add(refusal!);
-                results.Add(new(i) { Error = new(refusal!.Kind.Code, refusal.Errors![0].Detail, refusal.Errors) });
+                results.Add(new(i) { Error = BatchItemError.Of(refusal!, ref moreErrors) });
             }
         }
 

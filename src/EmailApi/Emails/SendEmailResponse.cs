@@ -34,7 +34,21 @@ public sealed record BatchItem(int Index)
 }
 
 /// <param name="Errors">Where in the item: pointers start at the batch, e.g. <c>#/3/to/0</c>.</param>
-public sealed record BatchItemError(string Code, string Message, IReadOnlyList<FieldError> Errors);
+public sealed record BatchItemError(string Code, string Message, IReadOnlyList<FieldError> Errors)
+{
+    /// <summary>How many of the mail's errors, of which 100 are counted at most, are not named because the answer names enough.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? ErrorsLeftOut { get; init; }
+
+    /// <param name="room">How many errors the answer may still name beside the first of each mail.</param>
+    internal static BatchItemError Of(ProblemException refusal, ref int room)
+    {
+        var errors = refusal.Errors!;
+        var shown = Math.Min(errors.Count, 1 + room);
+        room -= shown - 1;
+        return new(refusal.Kind.Code, errors[0].Detail, [.. errors.Take(shown)]) { ErrorsLeftOut = shown < errors.Count ? errors.Count - shown : null };
+    }
+}
 
 /// <summary>A JSON array of mails; each is read on its own, so that one of a wrong type can fail alone.</summary>
 [JsonConverter(typeof(SendBatchRequestConverter))]

@@ -36,6 +36,27 @@ sealed class OpenApiOperations : IOperationFilter
         ["id"] = (_, s) => s.Pattern = "^em_[0-9a-f]{32}$",
     };
 
+    /// <summary>What an answer means, by status; the problem's code says which of several it is.</summary>
+    static readonly Dictionary<string, string> Meanings = new(StringComparer.Ordinal)
+    {
+        ["200"] = "As asked.",
+        ["201"] = "It is made.",
+        ["202"] = "Stored: it is committed, and delivery follows.",
+        ["204"] = "Done; there is nothing to show.",
+        ["400"] = "The JSON, a parameter or the cursor cannot be understood.",
+        ["401"] = "No key, or one that is unknown, expired or revoked.",
+        ["403"] = "The key lacks the scope, or is bound to something else.",
+        ["404"] = "Unknown, malformed or another project's.",
+        ["408"] = "The body came too slowly while others waited; send it again.",
+        ["409"] = "What there is does not allow it now, or the first request with the idempotency key is still under way.",
+        ["413"] = "More than 40 MB.",
+        ["415"] = "The body is not application/json.",
+        ["422"] = "Fields are wrong, and errors names each; or the idempotency key was used for another request.",
+        ["429"] = "Too many requests, or too many wrong keys from this address; Retry-After says when to come again.",
+        ["500"] = "A fault of the server's; its log has it under the trace_id.",
+        ["503"] = "The database is away; nothing was stored unless an earlier answer said so.",
+    };
+
     public void Apply(OpenApiOperation operation, OperationFilterContext context)
     {
         foreach (var parameter in operation.Parameters?.OfType<OpenApiParameter>() ?? [])
@@ -46,6 +67,7 @@ sealed class OpenApiOperations : IOperationFilter
         if (metadata.OfType<IdempotentMetadata>().FirstOrDefault() is { } idempotent) AddIdempotency(operation, idempotent);
         if (metadata.OfType<LimitedMetadata>().Any()) AddLimits(operation);
         if (!metadata.OfType<ScopeMetadata>().Any()) operation.Security = [];
+        if (Media(operation.RequestBody?.Content, "application/json") is { } body) body.Example = OpenApiExamples.Request(operation.OperationId!);
         if (operation.Responses is not { } responses) return;
 
         var sorted = responses.OrderBy(r => r.Key, StringComparer.Ordinal).ToList();
@@ -53,10 +75,29 @@ sealed class OpenApiOperations : IOperationFilter
         foreach (var (status, response) in sorted)
         {
             responses[status] = response;
-            if (status is "409" or "429" or "503" && response is OpenApiResponse waits && operation.OperationId is "sendEmail" or "sendBatch") AddHeader(waits, "Retry-After", "Seconds after which a repeat makes sense.");
-            if (response.Content is { } content && content.TryGetValue("message/rfc822", out var media) && media is OpenApiMediaType raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
+            if (response is OpenApiResponse told) Tell(told, status, operation.OperationId!);
+            if ((status is "408" or "429" or "503" || status is "409" && operation.OperationId is "sendEmail" or "sendBatch") && response is OpenApiResponse waits) AddHeader(waits, "Retry-After", "Seconds after which a repeat makes sense.");
+            if (Media(response.Content, "message/rfc822") is { } raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
         }
     }
+
+    static void Tell(OpenApiResponse response, string status, string operationId)
+    {
+        if (operationId is not "ready" && Meanings.TryGetValue(status, out var meaning)) response.Description = meaning;
+        if (Media(response.Content, "application/problem+json") is { } problem) problem.Example = OpenApiExamples.Problem(KindOf(status));
+        else if (Media(response.Content, "application/json") is { } answer) answer.Example = OpenApiExamples.Answer(operationId);
+    }
+
+    static OpenApiMediaType? Media(IDictionary<string, IOpenApiMediaType>? content, string type) =>
+        content is not null && content.TryGetValue(type, out var media) ? media as OpenApiMediaType : null;
+
+    static ProblemKind KindOf(string status) => status switch
+    {
+        "409" => ProblemKind.WrongState,
+        "422" => ProblemKind.Validation,
+        "429" => ProblemKind.TooManyFailures,
+        _ => ProblemKind.OfStatus(int.Parse(status, CultureInfo.InvariantCulture)),
+    };
 
     static void AddIdempotency(OpenApiOperation operation, IdempotentMetadata idempotent)
     {

@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using EmailApi.Emails;
+using EmailApi.Projects;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -12,6 +13,17 @@ namespace EmailApi.Http;
 sealed class OpenApiSchemas : ISchemaFilter
 {
     static readonly NullabilityInfoContext Nullability = new();
+
+    /// <summary>What a request must have; in those that are not named here, nothing.</summary>
+    static readonly Dictionary<Type, string[]> RequiredOf = new()
+    {
+        [typeof(SendEmailRequest)] = ["from", "subject"],
+        [typeof(AttachmentInput)] = ["filename", "content"],
+        [typeof(RescheduleRequest)] = ["send_at"],
+        [typeof(ResolveRequest)] = ["as"],
+        [typeof(CreateKeyRequest)] = ["name", "scopes"],
+        [typeof(ProjectRequest)] = ["name"],
+    };
 
     public void Apply(IOpenApiSchema schema, SchemaFilterContext context)
     {
@@ -25,12 +37,11 @@ sealed class OpenApiSchemas : ISchemaFilter
 
     static void Tell(OpenApiSchema schema, Type type)
     {
-        var isRequest = type == typeof(SendEmailRequest) || type == typeof(AttachmentInput);
+        var isRequest = type.GetProperties().Any(p => p.IsDefined(typeof(JsonExtensionDataAttribute)));   // it gathers unknown fields to refuse them
         schema.AdditionalProperties = null;
-        schema.AdditionalPropertiesAllowed = !isRequest;   // unknown fields are refused; answers may gain some
+        schema.AdditionalPropertiesAllowed = !isRequest;   // answers may gain some
         var members = type.GetProperties().ToDictionary(p => JsonNamingPolicy.SnakeCaseLower.ConvertName(p.Name));
-        schema.Required = type == typeof(SendEmailRequest) ? ["from", "subject"]
-            : type == typeof(AttachmentInput) ? ["filename", "content"]
+        schema.Required = isRequest ? [.. RequiredOf.GetValueOrDefault(type, [])]
             : members.Where(m => m.Value.GetCustomAttribute<JsonIgnoreAttribute>() is null && schema.Properties!.ContainsKey(m.Key)).Select(m => m.Key).ToHashSet();
         foreach (var (name, property) in schema.Properties!.ToList())
         {

@@ -1,5 +1,6 @@
 using EmailApi.Projects;
 using Microsoft.OpenApi;
+using Swashbuckle.AspNetCore.SwaggerGen;
 
 namespace EmailApi.Http;
 
@@ -16,12 +17,15 @@ public static class OpenApiSetup
                 Title = "EmailApi",
                 Version = "v1",
                 Description = "Accepts mail, keeps it in PostgreSQL, delivers it through SMTP relays, and tells what became of every recipient.",
+                License = new() { Name = "MIT", Identifier = "MIT" },
             });
+            o.AddServer(new() { Url = "/", Description = "The server that this document came from." });
+            o.DocumentFilter<OpenApiTags>();
             o.AddSecurityDefinition("key", new OpenApiSecurityScheme
             {
                 Type = SecuritySchemeType.Http,
                 Scheme = "bearer",
-                Description = "An API key: ek_…",
+                Description = "An API key: paste ek_… alone, without the word Bearer.",
             });
             o.AddSecurityRequirement(document => new() { [new OpenApiSecuritySchemeReference("key", document)] = [] });
             o.SupportNonNullableReferenceTypes();
@@ -44,6 +48,7 @@ public static class OpenApiSetup
         {
             o.SwaggerEndpoint("/openapi/v1.json", "EmailApi v1");
             o.DocumentTitle = "EmailApi";
+            o.DisplayOperationId();
         });
     }
 
@@ -51,11 +56,34 @@ public static class OpenApiSetup
     public static RouteHandlerBuilder Describe(this RouteHandlerBuilder endpoint, string operationId, string summary, string scope, params ReadOnlySpan<int> problems)
     {
         endpoint.WithName(operationId).WithSummary(summary).RequireScope(scope);
-        foreach (var status in (ReadOnlySpan<int>)[401, 403, .. problems, 503]) endpoint.Produces<Problem>(status, "application/problem+json");
+        ReadOnlySpan<int> slow = problems.Contains(413) ? [408] : [];   // who sends a body can be too slow
+        foreach (var status in (ReadOnlySpan<int>)[401, 403, .. slow, .. problems, 429, 500, 503]) endpoint.Produces<Problem>(status, "application/problem+json");
         return endpoint;
     }
 
     static string SchemaName(Type type) => type.IsGenericType
         ? $"{type.Name[..type.Name.IndexOf('`', StringComparison.Ordinal)]}Of{string.Concat(type.GenericTypeArguments.Select(a => a.Name))}"
         : type.Name;
+}
+
+/// <summary>What the groups of operations are about.</summary>
+sealed class OpenApiTags : IDocumentFilter
+{
+    static readonly Dictionary<string, string> Descriptions = new(StringComparer.Ordinal)
+    {
+        ["Captured"] = "What the capture relay took: the inbox of development and of test keys.",
+        ["Emails"] = "Mail: sent, followed, steered.",
+        ["Events"] = "What happened, in order, to poll.",
+        ["Keys"] = "API keys, and what they are bound to.",
+        ["Ledger"] = "The proof that no mail was lost.",
+        ["Operations"] = "Health; no key is needed.",
+        ["Projects"] = "Tenants of the server.",
+        ["Usage"] = "What was sent, and what quotas leave.",
+        ["Streams"] = "Classes of mail: priority, life, retries, retention.",
+    };
+
+    public void Apply(OpenApiDocument swaggerDoc, DocumentFilterContext context)
+    {
+        foreach (var tag in swaggerDoc.Tags ?? new HashSet<OpenApiTag>()) tag.Description ??= Descriptions.GetValueOrDefault(tag.Name!);
+    }
 }

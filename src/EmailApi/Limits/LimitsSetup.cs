@@ -18,7 +18,7 @@ public static class LimitsSetup
 
     /// <summary>An endpoint that takes mail: 429 by a limit, and what is left of each in the RateLimit headers of every answer.</summary>
     public static RouteHandlerBuilder Limited(this RouteHandlerBuilder endpoint) =>
-        endpoint.Produces<Problem>(429, "application/problem+json").WithMetadata(new LimitedMetadata()).AddEndpointFilter((context, next) =>
+        endpoint.WithMetadata(new LimitedMetadata()).AddEndpointFilter((context, next) =>
         {
             var http = context.HttpContext;
             http.Response.OnStarting(() =>

@@ -244,4 +244,19 @@ public sealed class BadInputTests(SharedApp shared) : IClassFixture<SharedApp>
             Assert.InRange((await answer.Content.ReadAsByteArrayAsync()).Length, 1, 50_000);
         }
     }
+
+    [Fact]
+    public async Task A_permissive_answer_does_not_grow_with_the_faults_of_a_thousand_mails()
+    {
+        var bad = $"{Json.Mail()[..^1]},{string.Join(',', Enumerable.Range(0, 100).Select(i => $"\"unknown{i}\":1"))}}}";
+
+        using var answer = await app.Http.PostTextAsync("/v1/emails/batch?mode=permissive", $"[{string.Join(',', Enumerable.Repeat(bad, 1000))}]");
+        var body = await answer.Content.ReadAsByteArrayAsync();
+        var errors = System.Text.Json.JsonDocument.Parse(body).RootElement.GetProperty("data").EnumerateArray().Select(item => item.GetProperty("error")).ToList();
+
+        Assert.Equal(1000, errors.Count);
+        Assert.Equal(2000, errors.Sum(e => e.GetProperty("errors").GetArrayLength()));
+        Assert.Equal(98_000, errors.Sum(e => e.TryGetProperty("errors_left_out", out var left) ? left.GetInt32() : 0));
+        Assert.InRange(body.Length, 1, 500_000);
+    }
 }

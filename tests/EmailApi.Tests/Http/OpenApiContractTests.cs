@@ -1,9 +1,10 @@
+using System.Text.RegularExpressions;
 using EmailApi.Tests.Support;
 using Microsoft.OpenApi;
 
 namespace EmailApi.Tests.Http;
 
-public sealed class OpenApiContractTests
+public sealed partial class OpenApiContractTests
 {
     static readonly string Committed = Path.Combine(Top(new(AppContext.BaseDirectory)), "openapi", "v1.json");
 
@@ -33,4 +34,50 @@ public sealed class OpenApiContractTests
         Assert.All(operations, o => Assert.NotEmpty(o.Summary!));
         Assert.All(operations, o => Assert.Contains(o.Responses!, r => r.Key == "204" || (r.Key[0] == '2' && r.Value.Content?.Count > 0)));
     }
+
+    [Fact]
+    public async Task Every_request_body_has_an_example_and_every_answer_a_meaning()
+    {
+        var parsed = OpenApiDocument.Parse(await File.ReadAllTextAsync(Committed), "json");
+        var operations = parsed.Document!.Paths.SelectMany(p => p.Value.Operations!.Values).ToList();
+
+        Assert.All(operations.Where(o => o.RequestBody is not null), o => Assert.NotNull(o.RequestBody!.Content!["application/json"].Example));
+        Assert.All(operations.Where(o => o.Security is not []), o => Assert.Contains("429", o.Responses!.Keys));
+        Assert.All(operations.SelectMany(o => o.Responses!.Values), r => Assert.NotEmpty(r.Description!));
+        Assert.All(parsed.Document.Tags!, t => Assert.NotEmpty(t.Description!));
+    }
+
+    [Fact]
+    public async Task The_examples_that_make_something_work_as_they_stand()
+    {
+        await using var app = await TestApp.StartAsync("--EmailApi:Role=api");
+        var parsed = OpenApiDocument.Parse(await File.ReadAllTextAsync(Committed), "json");
+        var posts = parsed.Document!.Paths.Where(p => !p.Key.Contains('{', StringComparison.Ordinal) && p.Value.Operations!.GetValueOrDefault(HttpMethod.Post)?.RequestBody is not null).ToList();
+
+        Assert.Equal(["/v1/emails", "/v1/emails/batch", "/v1/keys", "/v1/projects", "/v1/streams"], posts.Select(p => p.Key).Order(StringComparer.Ordinal));
+        foreach (var (path, item) in posts)
+        {
+            using var answer = await app.Http.PostTextAsync(path, item.Operations![HttpMethod.Post].RequestBody!.Content!["application/json"].Example!.ToJsonString());
+            Assert.True(answer.IsSuccessStatusCode, $"{path}: {await answer.Content.ReadAsStringAsync()}");
+        }
+    }
+
+    [Fact]
+    public async Task Requests_http_has_every_route()
+    {
+        var parsed = OpenApiDocument.Parse(await File.ReadAllTextAsync(Committed), "json");
+        var shown = (await File.ReadAllLinesAsync(Path.Combine(Path.GetDirectoryName(Committed)!, "requests.http")))
+            .Select(line => Request().Match(line)).Where(m => m.Success).Select(m => (m.Groups[1].Value, Path: m.Groups[2].Value)).ToList();
+
+        var missing = parsed.Document!.Paths.SelectMany(p => p.Value.Operations!.Keys.Select(method => (method.Method, Pattern: RouteOf(p.Key))))
+            .Where(route => !shown.Exists(s => s.Value == route.Method && Regex.IsMatch(s.Path, route.Pattern)));
+
+        Assert.Empty(missing);
+    }
+
+    /// <summary>A literal segment is one, as /v1/emails/cancel is no example of /v1/emails/{id}.</summary>
+    static string RouteOf(string path) => $"^{Regex.Replace(path, @"\{\w+\}", @"(\{\{\w+\}\}|otp)")}$";
+
+    [GeneratedRegex(@"^([A-Z]+) \{\{api\}\}(/[^?]*?)(\?.*)?$")]
+    private static partial Regex Request();
 }

@@ -1,0 +1,80 @@
+using System.Text.Json.Nodes;
+
+namespace EmailApi.Http;
+
+/// <summary>A request and an answer of the operations that a newcomer tries, and a problem document for each status: what Swagger UI shows and
+/// what "Try it out" sends. Tests send the requests.</summary>
+static class OpenApiExamples
+{
+    const string Id = "em_019ac3f1e2a07d3b9c4e5f60718293a4";
+
+    static readonly string Accepted = $$"""{ "id": "{{Id}}", "status": "queued", "recipients": [{ "id": "{{Id}}_1", "email": "taro@example.jp", "status": "queued" }], "findings": [] }""";
+
+    static readonly string Email = $$"""
+        {
+          "id": "{{Id}}", "status": "sent", "from": "Shop <orders@shop.example>", "subject": "Your order 4711", "stream": "transactional",
+          "tags": { "order": "4711" }, "metadata": {}, "created_at": "2026-12-01T00:00:00+00:00", "send_at": null, "expires_at": "2026-12-03T00:00:00+00:00",
+          "message_id": "<019ac3f1e2a07d3b9c4e5f60718293a4@shop.example>", "findings": [],
+          "recipients": [{
+            "id": "{{Id}}_1", "email": "taro@example.jp", "kind": "to", "status": "sent", "attempts": 1, "due_at": null,
+            "last_reply": { "code": 250, "enhanced": "2.0.0", "text": "Ok: queued as 4F1B2" }, "reason": null, "relay": "main"
+          }]
+        }
+        """;
+
+    static readonly Dictionary<string, string> Requests = new(StringComparer.Ordinal)
+    {
+        ["sendEmail"] = """{ "from": "Shop <orders@shop.example>", "to": ["taro@example.jp"], "subject": "Your order 4711", "text": "It is on its way.", "tags": { "order": "4711" } }""",
+        ["sendBatch"] = """
+            [
+              { "from": "Shop <orders@shop.example>", "to": "taro@example.jp", "subject": "Your order 4711", "text": "It is on its way." },
+              { "from": "Shop <orders@shop.example>", "to": "hanako@example.jp", "subject": "Your order 4712", "text": "It is on its way." }
+            ]
+            """,
+        ["rescheduleEmail"] = """{ "send_at": "2026-12-01T09:00:00+09:00", "expires_at": "2026-12-02T09:00:00+09:00" }""",
+        ["resolveEmail"] = """{ "as": "sent" }""",
+        ["createKey"] = """{ "name": "shop", "scopes": ["send", "read"], "senders": ["shop.example"] }""",
+        ["createStream"] = """{ "name": "otp", "priority": 1, "life": "PT10M", "in_doubt": "stop" }""",
+        ["changeStream"] = """{ "life": "PT5M", "retry": ["PT10S", "PT30S"] }""",
+        ["createProject"] = """{ "name": "shop" }""",
+        ["changeProject"] = """{ "name": "shop-jp" }""",
+    };
+
+    static readonly Dictionary<string, string> Answers = new(StringComparer.Ordinal)
+    {
+        ["sendEmail"] = Accepted,
+        ["sendBatch"] = $$"""{ "data": [{ "index": 0, "id": "{{Id}}", "status": "queued" }] }""",
+        ["listEmails"] = $$"""
+            {
+              "data": [{
+                "id": "{{Id}}", "status": "sent", "from": "Shop <orders@shop.example>", "subject": "Your order 4711", "stream": "transactional", "key": "k7f3x9q2m4w8",
+                "tags": { "order": "4711" }, "created_at": "2026-12-01T00:00:00+00:00", "send_at": null, "expires_at": "2026-12-03T00:00:00+00:00",
+                "recipients": ["taro@example.jp"], "recipient_count": 1
+              }],
+              "next_cursor": null
+            }
+            """,
+        ["getEmail"] = Email,
+        ["rescheduleEmail"] = Email,
+        ["cancelEmail"] = Email,
+        ["retryEmail"] = Email,
+        ["resolveEmail"] = Email,
+        ["cancelEmails"] = """{ "emails": 2, "recipients": 3 }""",
+        ["listEvents"] = $$"""
+            {
+              "data": [{ "id": "{{Id}}_1_2", "type": "email.sent", "at": "2026-12-01T00:00:01+00:00", "email_id": "{{Id}}", "recipient": "taro@example.jp", "sequence": 2 }],
+              "next_cursor": "NzQxLjI"
+            }
+            """,
+    };
+
+    public static JsonNode? Request(string operationId) => Parse(Requests, operationId);
+
+    public static JsonNode? Answer(string operationId) => Parse(Answers, operationId);
+
+    public static JsonNode Problem(ProblemKind kind) => JsonNode.Parse($$"""
+        { "type": "urn:emailapi:problem:{{kind.Code}}", "code": "{{kind.Code}}", "title": "{{kind.Title}}", "status": {{kind.Status}}, "detail": null, "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736" }
+        """)!;
+
+    static JsonNode? Parse(Dictionary<string, string> examples, string operationId) => examples.TryGetValue(operationId, out var json) ? JsonNode.Parse(json) : null;
+}
