@@ -95,7 +95,7 @@ public sealed record EmailFilter
     {
         if (text is null) return null;
         if (text.Length is 0 or > MaxTextLength) throw Wrong(name, $"has 1 to {MaxTextLength} characters", $"\"{text}\"");
-        return text.Contains('\0', StringComparison.Ordinal) ? throw Wrong(name, "has no character U+0000", "it") : text;
+        return text.Contains('\0', StringComparison.Ordinal) ? throw new ProblemException(ProblemKind.BadRequest, $"{name} must not have the character U+0000.") : text;
     }
 
     static DateTimeOffset? Time(string? given, string name) => Text(given, name) is not { } text ? null
