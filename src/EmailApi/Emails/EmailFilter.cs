@@ -43,7 +43,7 @@ public sealed record EmailFilter
         Status = Text(query.Status, "status") is not { } status ? null
             : Statuses.Contains(status) ? status : throw Wrong("status", $"is one of {string.Join(", ", Statuses)}", status),
         Address = Text(query.Address, "address") is not { } address ? null
-            : Emails.Address.TryParse(address, out var parsed, out var error) ? parsed : throw Wrong("address", $"is a whole address ({error.TrimEnd('.')})", address),
+            : Emails.Address.TryParse(address, out var parsed, out var error) ? parsed : throw new ProblemException(ProblemKind.BadRequest, $"address is a whole address ({error.TrimEnd('.')}); {address} is not."),
         Stream = Text(query.Stream, "stream"),
         Tag = Text(query.Tag, "tag") is { } tag ? tag.Split(':', 2) is [var name, var value] ? (name, value) : (tag, null) : null,
         Key = Text(query.Key, "key"),
