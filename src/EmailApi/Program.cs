@@ -6,6 +6,7 @@ using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Http;
 using EmailApi.Operations;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 
@@ -46,6 +47,7 @@ public static class Program
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
+        builder.AddPauses();          // the emergency stop
         builder.AddOperations();      // jobs, metrics
 
         var app = builder.Build();
@@ -56,6 +58,7 @@ public static class Program
         {
             app.MapProjects();
             app.MapEmails();
+            app.MapPauses();
             app.MapEvents();
             app.MapCaptured();
             app.MapDashboard();

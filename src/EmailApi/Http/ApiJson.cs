@@ -6,6 +6,7 @@ using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Operations;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 
 namespace EmailApi.Http;
@@ -41,9 +42,13 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(StreamRequest))]
 [JsonSerializable(typeof(StreamResponse))]
 [JsonSerializable(typeof(Page<StreamResponse>))]
+[JsonSerializable(typeof(PauseRequest))]
+[JsonSerializable(typeof(PauseResponse))]
+[JsonSerializable(typeof(Page<PauseResponse>))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(JsonElement))]
 public sealed partial class ApiJson : JsonSerializerContext
 {
