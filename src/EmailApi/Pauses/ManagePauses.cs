@@ -9,7 +9,7 @@ namespace EmailApi.Pauses;
 /// <summary>/v1/pause and /v1/resume: the emergency stop. Once a pause is answered nothing that it matches goes to a relay; what is being sent just then goes on.</summary>
 public static class ManagePauses
 {
-    /// <summary>Again changes nothing: the pause that is there stays, with its time and reason.</summary>
+    /// <summary>Stops mail by project, stream, key, tag or relay. Again changes nothing: the pause that is there stays, with its time and reason.</summary>
     public static async Task<PauseResponse> PauseAsync(
         RequestBody<PauseRequest> body, Caller caller, IValidator<PauseRequest> validator, PauseAccess access, WalkPauses walk, EmailDb db, CancellationToken cancel)
     {
@@ -33,6 +33,7 @@ public static class ManagePauses
         return await WalkAsync(pause, walk, db, cancel);
     }
 
+    /// <summary>Lets paused mail go, but for what another pause matches.</summary>
     public static async Task<PauseResponse> ResumeAsync(
         RequestBody<PauseRequest> body, Caller caller, IValidator<PauseRequest> validator, PauseAccess access, WalkPauses walk, EmailDb db, CancellationToken cancel)
     {

@@ -42,7 +42,13 @@ static class PauseSql
         )
         """;
 
-    const string Slice = "slice as materialized (select q.email_id, q.n from queue q where (q.email_id, q.n) > ($1, $2) order by q.email_id, q.n limit $3)";
+    /// <summary>The next rows of the queue as they stand. All else is looked up row by row, through the keys (<c>offset 0</c> keeps the planner from turning it
+    /// round), and what is wanted is then locked so: as one join it would read whole tables whenever it guessed wrong how many are held.</summary>
+    const string Slice = "slice as materialized (select * from queue q where (q.email_id, q.n) > ($1, $2) order by q.email_id, q.n limit $3)";
+    const string OfSlice = """
+        cross join lateral (select r.state, r.reason from recipients r where r.email_id = q.email_id and r.n = q.n offset 0) r
+            cross join lateral (select e.* from emails e where e.id = q.email_id offset 0) e
+        """;
     const string Walked = """
         select (select count(*)::int from slice), last.email_id, last.n
         from (values (1)) one left join lateral (select email_id, n from slice order by email_id desc, n desc limit 1) last on true
@@ -50,26 +56,30 @@ static class PauseSql
 
     /// <summary>One step of holding what a pause found open. A row that is locked is being claimed, or decided about by a person; if it stays, a claim holds it.</summary>
     const string HoldStep = $"""
-        with {Slice}, stopped as materialized (
+        with {Slice}, wanted as materialized (
             select q.email_id, q.n, e.has_own_expiry, x.note
-            from slice s join queue q on q.email_id = s.email_id and q.n = s.n join recipients r on r.email_id = s.email_id and r.n = s.n
-            join emails e on e.id = s.email_id join pauses x on x.id = $4
-            where {Matches} and q.lease_until is null and q.due_at < 'infinity' and q.expires_at > now() and (q.due_at <= now() or r.state <> 'scheduled')
-            order by q.email_id, q.n for update of q skip locked
+            from slice q {OfSlice} join pauses x on x.id = $4
+            where {Matches} and (q.due_at <= now() or r.state <> 'scheduled')
+        ), stopped as materialized (
+            select w.* from wanted w cross join lateral (
+                select from queue q where q.email_id = w.email_id and q.n = w.n and q.lease_until is null and q.due_at < 'infinity' and q.expires_at > now()
+                for update skip locked) q
         ), {Hold}
         {Walked}
         """;
 
     /// <summary>One step of a release: what is held by a pause and matched by none that is left, whichever it was. Each row is waited for, as nobody comes by again.</summary>
     const string ReleaseStep = $"""
-        with {Slice}, target as materialized (
-            select q.email_id, q.n, e.send_at, e.has_own_expiry, p.note,
-                   case when e.has_own_expiry then q.expires_at else greatest(now(), e.send_at) + coalesce(m.life, $5) end as expires_at
-            from slice s join queue q on q.email_id = s.email_id and q.n = s.n join recipients r on r.email_id = s.email_id and r.n = s.n
-            join emails e on e.id = s.email_id join pauses p on p.id = $4 left join streams m on m.project_id = e.project_id and m.name = e.stream
-            where q.lease_until is null and q.due_at = 'infinity' and q.expires_at > now() and r.state = 'held' and r.reason = 'paused'
-                and not exists (select from pauses x where x.resumed_at is null and {Matches})
-            order by q.email_id, q.n for update of q
+        with {Slice}, wanted as materialized (
+            select q.email_id, q.n, e.send_at, e.has_own_expiry, p.note, greatest(now(), e.send_at) + coalesce(m.life, $5) as life_ends_at
+            from slice q {OfSlice} join pauses p on p.id = $4
+            left join streams m on m.project_id = e.project_id and m.name = e.stream
+            where q.due_at = 'infinity' and r.state = 'held' and r.reason = 'paused' and not exists (select from pauses x where x.resumed_at is null and {Matches})
+            order by q.email_id, q.n
+        ), target as materialized (
+            select w.*, case when w.has_own_expiry then q.expires_at else w.life_ends_at end as expires_at from wanted w cross join lateral (
+                select q.expires_at from queue q where q.email_id = w.email_id and q.n = w.n and q.lease_until is null and q.due_at = 'infinity' and q.expires_at > now()
+                for update) q
         ), released as (
             update recipients r set state = case when t.send_at > now() then 'scheduled' else 'queued' end, reason = null, sequence = r.sequence + 1
             from target t where r.email_id = t.email_id and r.n = t.n and r.state = 'held' and r.reason = 'paused'
