@@ -37,6 +37,8 @@ static class OpenApiExamples
         ["createStream"] = """{ "name": "otp", "priority": 1, "life": "PT10M", "in_doubt": "stop" }""",
         ["changeStream"] = """{ "life": "PT5M", "retry": ["PT10S", "PT30S"] }""",
         ["createProject"] = """{ "name": "shop" }""",
+        ["pause"] = """{ "stream": "transactional", "reason": "wrong prices in the template" }""",
+        ["resume"] = """{ "stream": "transactional" }""",
         ["changeKey"] = """{ "rate_limit": { "per_second": 50, "burst": 100 } }""",
         ["changeProject"] = """{ "rate_limit": { "per_second": 500, "burst": 1000 }, "quota": { "per_day": 100000, "per_month": 2000000 } }""",
     };
