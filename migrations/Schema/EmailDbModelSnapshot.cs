@@ -284,6 +284,12 @@ namespace EmailApi.Migrations
                         .HasColumnType("text")
                         .HasColumnName("from_name");
 
+                    b.Property<bool>("HasOwnExpiry")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("has_own_expiry");
+
                     b.Property<string>("InternetMessageId")
                         .IsRequired()
                         .HasColumnType("text")
@@ -613,6 +619,69 @@ namespace EmailApi.Migrations
                     b.ToTable("usage", (string)null);
                 });
 
+            modelBuilder.Entity("EmailApi.Pauses.Pause", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<string>("By")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("by");
+
+                    b.Property<string>("Note")
+                        .HasColumnType("text")
+                        .HasColumnName("note");
+
+                    b.Property<DateTimeOffset>("PausedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("paused_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<string>("PausedBy")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("paused_by");
+
+                    b.Property<int?>("ProjectId")
+                        .HasColumnType("integer")
+                        .HasColumnName("project_id");
+
+                    b.Property<DateTimeOffset?>("ResumedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("resumed_at");
+
+                    b.Property<string>("Value")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("value");
+
+                    b.Property<int>("WalkedN")
+                        .HasColumnType("integer")
+                        .HasColumnName("walked_n");
+
+                    b.Property<Guid?>("WalkedTo")
+                        .HasColumnType("uuid")
+                        .HasColumnName("walked_to");
+
+                    b.HasKey("Id")
+                        .HasName("pk_pauses");
+
+                    b.HasIndex("ProjectId", "By", "Value")
+                        .IsUnique()
+                        .HasDatabaseName("ix_pauses_project_id_by_value");
+
+                    NpgsqlIndexBuilderExtensions.AreNullsDistinct(b.HasIndex("ProjectId", "By", "Value"), false);
+
+                    b.ToTable("pauses", (string)null);
+                });
+
             modelBuilder.Entity("EmailApi.Projects.ApiKey", b =>
                 {
                     b.Property<string>("Id")
@@ -827,6 +896,15 @@ namespace EmailApi.Migrations
                         .HasName("pk_data_protection_keys");
 
                     b.ToTable("data_protection_keys", (string)null);
+                });
+
+            modelBuilder.Entity("EmailApi.Pauses.Pause", b =>
+                {
+                    b.HasOne("EmailApi.Projects.Project", null)
+                        .WithMany()
+                        .HasForeignKey("ProjectId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .HasConstraintName("fk_pauses_projects_project_id");
                 });
 
             modelBuilder.Entity("EmailApi.Projects.ApiKey", b =>

@@ -7,6 +7,7 @@ using EmailApi.Events;
 using EmailApi.Http;
 using EmailApi.Limits;
 using EmailApi.Operations;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 
@@ -48,6 +49,7 @@ public static class Program
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
+        builder.AddPauses();          // the emergency stop
         builder.AddOperations();      // jobs, metrics
 
         var app = builder.Build();
@@ -59,6 +61,7 @@ public static class Program
             app.MapProjects();
             app.MapEmails();
             app.MapLimits();
+            app.MapPauses();
             app.MapEvents();
             app.MapCaptured();
             app.MapDashboard();

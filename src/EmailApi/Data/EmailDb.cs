@@ -3,6 +3,7 @@ using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Limits;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore;
@@ -23,6 +24,7 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<IdempotencyKey> IdempotencyKeys => Set<IdempotencyKey>();
     public DbSet<QueuedRecipient> Queue => Set<QueuedRecipient>();
     public DbSet<Attempt> Attempts => Set<Attempt>();
+    public DbSet<Pause> Pauses => Set<Pause>();
     public DbSet<RecipientEvent> Events => Set<RecipientEvent>();
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
     public DbSet<Usage> Usage => Set<Usage>();

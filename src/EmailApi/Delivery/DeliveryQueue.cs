@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Http;
+using EmailApi.Pauses;
 using Npgsql;
 
 namespace EmailApi.Delivery;
@@ -21,9 +22,9 @@ public sealed class DeliveryQueue(EngineDatabase database)
 {
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
 
-    /// <summary>One statement: the highest priority that has due mail, projects in equal shares, oldest first within each; walks the index
+    /// <summary>What is paused is held instead. One statement: the highest priority that has due mail, projects in equal shares, oldest first within each; walks the index
     /// from project to project, so that its cost does not grow with anybody's backlog.</summary>
-    const string Claim = """
+    const string Claim = $"""
         with recursive pairs as (
             (select priority, project_id from queue where lane = $1 and lease_until is null order by priority, project_id limit 1)
             union all
@@ -36,14 +37,24 @@ public sealed class DeliveryQueue(EngineDatabase database)
                 select from queue q where q.lane = $1 and q.lease_until is null and q.priority = pairs.priority
                     and q.project_id = pairs.project_id and q.due_at <= now() and q.expires_at > now() limit 1) any_due
         ), first as materialized (
-            select priority, project_id, ceil($2::numeric / count(*) over ())::int as share from due where priority = (select min(priority) from due)
-        ), picked as materialized (
-            select row.email_id, row.n from first cross join lateral (
-                select q.email_id, q.n from queue q
+            select priority, project_id, ceil($2::numeric / count(*) over ())::int as share,
+                   case when exists (select from pauses where resumed_at is null) then {MorePaused} / count(*) over () else 0 end as more   -- to hold on the way
+            from due where priority = (select min(priority) from due)
+        ), seen as materialized (
+            select row.*, first.share, first.more from first cross join lateral (
+                select q.email_id, q.n, q.lane, q.project_id, q.due_at from queue q
                 where q.lane = $1 and q.lease_until is null and q.priority = first.priority and q.project_id = first.project_id
                     and q.due_at <= now() and q.expires_at > now()
-                order by q.due_at limit first.share for update skip locked) row
-            order by case when (select count(*) from first) > $2 then random() end limit $2
+                order by q.due_at limit first.share + first.more for update skip locked) row
+        ), stopped as materialized (
+            select q.email_id, q.n, e.has_own_expiry, x.note from seen q join emails e on e.id = q.email_id
+                cross join lateral (select x.note from pauses x where x.resumed_at is null and {PauseSql.Matches} order by x.id limit 1) x
+            where (select max(more) from first) > 0
+        ), {PauseSql.Hold}, free as (
+            select q.email_id, q.n, q.share, row_number() over (partition by q.project_id order by q.due_at) as place
+            from seen q where not exists (select from stopped s where s.email_id = q.email_id and s.n = q.n)
+        ), picked as materialized (
+            select email_id, n from free where place <= share order by case when (select count(*) from first) > $2 then random() end limit $2
         ), leased as (
             update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1
             from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts
@@ -55,14 +66,27 @@ public sealed class DeliveryQueue(EngineDatabase database)
         join recipients r on r.email_id = l.email_id and r.n = l.n
         join emails e on e.id = l.email_id
         left join contents c on c.email_id = l.email_id
-        order by l.email_id, l.n
+        union all
+        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null
+        from (select email_id from stopped where not exists (select from leased) limit 1) s   -- says only: look again
+        order by 1, 2
         """;
+
+    /// <summary>What a claim looks at beyond its share while something is paused, so that others' mail does not wait behind a paused backlog.</summary>
+    const string MorePaused = "200";
 
     readonly ConcurrentDictionary<Guid, int> live = new();
     readonly ConcurrentQueue<Guid> unanswered = new();
 
     /// <param name="free">Free connections of the lane: a claimed recipient is on its way, so none waits behind another.</param>
     public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel)
+    {
+        while (true)
+            if (await TryClaimAsync(lane, free, cancel) is { } claimed) return claimed;
+    }
+
+    /// <returns>Null when all that was seen is paused, and now held: there may be more behind it.</returns>
+    async Task<List<ClaimedEmail>?> TryClaimAsync(string lane, int free, CancellationToken cancel)
     {
         var token = Guid.NewGuid();
         live[token] = free;   // before the statement: renewing starts with the lease
@@ -75,13 +99,15 @@ public sealed class DeliveryQueue(EngineDatabase database)
                 BatchCommands =
                 {
                     IndexPlans.Command(),
+                    new(PauseSql.LockShared),
                     new(Claim) { Parameters = { new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease } } },
                 },
             };
             await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has
             await reader.NextResultAsync(CancellationToken.None);
+            await reader.NextResultAsync(CancellationToken.None);
             var emails = await ReadAsync(reader, token);
-            var count = emails.Sum(e => e.Recipients.Count);
+            var count = emails?.Sum(e => e.Recipients.Count) ?? 0;
             if (count == 0) live.TryRemove(token, out _);
             else live[token] = count;
             return emails;
@@ -125,13 +151,14 @@ public sealed class DeliveryQueue(EngineDatabase database)
         }
     }
 
-    static async Task<List<ClaimedEmail>> ReadAsync(NpgsqlDataReader reader, Guid token)
+    static async Task<List<ClaimedEmail>?> ReadAsync(NpgsqlDataReader reader, Guid token)
     {
         var emails = new List<ClaimedEmail>();
         var recipients = new List<Claimed>();
         while (await reader.ReadAsync())
         {
             var emailId = reader.GetGuid(0);
+            if (reader.IsDBNull(3)) return null;
             if (emails.Count == 0 || emails[^1].Id != emailId)
             {
                 recipients = [];

@@ -10,6 +10,8 @@ public sealed partial class DeliveryRun(
     DeliveryQueue queue, LaneRuns runs, DeliverySignals signals, EmailSender sender, ILogger<DeliveryRun> logger)
 {
     static readonly TimeSpan Look = TimeSpan.FromSeconds(1);
+    /// <summary>While it stands in for others: new mail wakes their runs, not this one.</summary>
+    static readonly TimeSpan LookForOthers = TimeSpan.FromMilliseconds(100);
 
     /// <summary>The Hangfire job. It ends when the node stops, or at once when the lane already has its run.</summary>
     [System.ComponentModel.DisplayName("Deliver through {0}")]
@@ -32,29 +34,35 @@ public sealed partial class DeliveryRun(
 
     async Task DeliverAsync(RelayConnections relay, CancellationToken cancel)
     {
-        var lane = relay.Relay.Name;
         while (!cancel.IsCancellationRequested)
         {
-            var free = relay.Free;
-            if (free > 0)
+            var look = Look;
+            var claimed = 0;
+            try
             {
-                try
+                foreach (var lane in runs.LanesOf(relay))
                 {
-                    var claimed = await queue.ClaimAsync(lane, free, cancel);
-                    relay.Take(claimed.Sum(e => e.Recipients.Count));
-                    foreach (var email in claimed) sender.Send(relay, email);
-                    if (claimed.Count > 0) continue;
-                }
-                catch (Exception error) when (!cancel.IsCancellationRequested)
-                {
-                    LogClaimFailed(logger, error, lane);
-                    await Task.Delay(Look, cancel);
-                    continue;
+                    if (lane != relay.Relay.Name) look = LookForOthers;
+                    if (relay.Free is > 0 and var free) claimed += await ClaimAsync(relay, lane, free, cancel);
                 }
             }
+            catch (Exception error) when (!cancel.IsCancellationRequested)
+            {
+                LogClaimFailed(logger, error, relay.Relay.Name);
+                await Task.Delay(Look, cancel);
+                continue;
+            }
 
-            await signals.WaitAsync(lane, relay.Wait is { } wait && wait < Look ? wait + TimeSpan.FromMilliseconds(1) : Look, cancel);
+            if (claimed == 0) await signals.WaitAsync(relay.Relay.Name, relay.Wait is { } wait && wait < look ? wait + TimeSpan.FromMilliseconds(1) : look, cancel);
         }
+    }
+
+    async Task<int> ClaimAsync(RelayConnections relay, string lane, int free, CancellationToken cancel)
+    {
+        var claimed = await queue.ClaimAsync(lane, free, cancel);
+        relay.Take(claimed.Sum(e => e.Recipients.Count));
+        foreach (var email in claimed) sender.Send(relay, email);
+        return claimed.Count;
     }
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "No mail could be claimed for {Lane}")]

@@ -9,7 +9,7 @@ namespace EmailApi.Delivery;
 
 /// <summary>Composes a claimed email, hands it to the relay and gives the outcomes to the recorder. No transaction is open meanwhile.</summary>
 public sealed partial class EmailSender(
-    IDbContextFactory<EmailDb> databases, ContentCodec codec, StreamCatalog streams, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
+    IDbContextFactory<EmailDb> databases, ContentCodec codec, StreamCatalog streams, LaneRuns runs, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
     : IDisposable
 {
     readonly CancellationTokenSource cut = new();
@@ -64,7 +64,8 @@ public sealed partial class EmailSender(
         {
             var endedAt = clock.GetTimestamp();
             var stream = await streams.FindAsync(email.ProjectId, email.Stream, CancellationToken.None);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(relay, email, recipients[i], outcomes[i], stream, startedAt, endedAt, tls));
+            var hasStandIn = runs.HasStandIn(relay);
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(relay, email, recipients[i], outcomes[i], stream, hasStandIn, startedAt, endedAt, tls));
         }
         catch (Exception error)
         {
@@ -96,8 +97,8 @@ public sealed partial class EmailSender(
     }
 
     static Result ResultOf(
-        RelayConnections relay, ClaimedEmail email, Claimed recipient, Outcome outcome, Stream? stream, long startedAt, long endedAt, string? tls) =>
-        new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, stream?.InDoubt ?? InDoubtRule.Retry, stream?.Retry))
+        RelayConnections relay, ClaimedEmail email, Claimed recipient, Outcome outcome, Stream? stream, bool hasStandIn, long startedAt, long endedAt, string? tls) =>
+        new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, stream?.InDoubt ?? InDoubtRule.Retry, stream?.Retry, hasStandIn))
         {
             Attempt = new(relay.Relay.Name, outcome.Step, startedAt, endedAt, tls),
             IsDoubt = outcome is Outcome.InDoubt,

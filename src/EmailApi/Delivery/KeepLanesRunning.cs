@@ -23,7 +23,8 @@ public sealed partial class KeepLanesRunning(
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
         await gate.WaitAsync(stoppingToken);
-        foreach (var relay in relays.Relays.Append(capture.AsRelay())) runs.Add(relay);
+        foreach (var relay in relays.Relays) runs.Add(relay, standIn: true);
+        runs.Add(capture.AsRelay(), standIn: false);
         signals.HasRuns = true;
         await Task.WhenAll(SuperviseAsync(stoppingToken), RenewAsync(stoppingToken));
     }

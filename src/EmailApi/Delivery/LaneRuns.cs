@@ -8,12 +8,31 @@ public sealed class LaneRuns(TimeProvider clock) : IAsyncDisposable
 {
     readonly ConcurrentDictionary<string, Lane> lanes = new(StringComparer.Ordinal);
     readonly CancellationTokenSource stopping = new();
+    RelayConnections[] inOrder = [];
 
     public IEnumerable<string> Names => lanes.Keys;
 
     public IEnumerable<RelayConnections> Connections => lanes.Values.Select(l => l.Connections);
 
-    public void Add(RelayOptions relay) => lanes[relay.Name] = new(new(relay, clock));
+    /// <param name="standIn">Whether it takes the mail of others of this kind that are down, and they its own.</param>
+    public void Add(RelayOptions relay, bool standIn)
+    {
+        var lane = lanes[relay.Name] = new(new(relay, clock));
+        if (standIn) inOrder = [.. inOrder, lane.Connections];
+    }
+
+    /// <summary>The lanes that a relay takes mail of: its own, and while others are down theirs, if it is the first that is not. With all down
+    /// each probes with anybody's mail, or one whose own lane is empty would never be found to be back.</summary>
+    public IEnumerable<string> LanesOf(RelayConnections relay)
+    {
+        yield return relay.Relay.Name;
+        if (Array.IndexOf(inOrder, relay) < 0 || (Array.Find(inOrder, r => !r.IsDown) ?? relay) != relay) yield break;
+        foreach (var down in inOrder)
+            if (down != relay && down.IsDown) yield return down.Relay.Name;
+    }
+
+    /// <summary>Whether another relay takes this one's mail while it is down.</summary>
+    public bool HasStandIn(RelayConnections relay) => Array.IndexOf(inOrder, relay) >= 0 && Array.Exists(inOrder, r => r != relay && !r.IsDown);
 
     public bool IsRunning(string lane) => lanes[lane].IsRunning;
 

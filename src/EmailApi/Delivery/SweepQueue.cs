@@ -7,9 +7,9 @@ using Npgsql;
 namespace EmailApi.Delivery;
 
 /// <summary>Once a second, without Hangfire: expires what is too late, settles what a dead node left behind, and moves mail of lanes that are
-/// gone. What it finds goes through the same record as every other outcome, which looks again before it writes.</summary>
+/// gone, and walks on with what was paused or resumed. What it finds goes through the same record as every other outcome, which looks again before it writes.</summary>
 public sealed partial class SweepQueue(
-    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
+    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
     : BackgroundService
 {
     const int MaxRows = 500;
@@ -53,6 +53,7 @@ public sealed partial class SweepQueue(
         }
 
         rounds++;
+        await pauses.WalkAsync(only: null, cancel);
     }
 
     public async Task SettleDeadAsync(CancellationToken cancel)

@@ -11,15 +11,21 @@ public sealed record Transition(RecipientState State, TimeSpan? Wait = null, str
     /// <param name="attempts">Made so far, this one included.</param>
     /// <param name="doubts">How often it was in doubt before.</param>
     /// <param name="waits">The stream's own waits between tries; null: the server's.</param>
-    public static Transition Of(Outcome outcome, int attempts, int doubts, InDoubtRule inDoubt, TimeSpan[]? waits) => outcome switch
+    /// <param name="hasStandIn">Another relay takes this one's mail as soon as its breaker is open.</param>
+    public static Transition Of(Outcome outcome, int attempts, int doubts, InDoubtRule inDoubt, TimeSpan[]? waits, bool hasStandIn = false) => outcome switch
     {
         Outcome.Replied { Reply.Code: >= 200 and < 300 } => new(RecipientState.Sent),
         Outcome.Replied { Reply: { IsPermanent: true } reply, Step: var step } when IsVerdict(step, reply) =>
             step is SmtpStep.Mail ? new(RecipientState.Failed, Reason: "sender_refused") : new(RecipientState.Bounced),
         Outcome.Failed failed => new(RecipientState.Failed, Reason: failed.Reason),
         Outcome.InDoubt => OfDoubt(doubts, inDoubt),
+        { Step: < SmtpStep.Mail } when hasStandIn => new(RecipientState.Deferred, UntilStandIn),
+        Outcome.Replied { Reply: var reply } when RetryHint.Of(reply) is { } hint => new(RecipientState.Deferred, hint * (1 + 0.15 * Random.Shared.NextDouble())),
         _ => new(RecipientState.Deferred, RetrySchedule.NextWait(waits, attempts, Random.Shared.NextDouble())),
     };
+
+    /// <summary>Long enough that the breaker is open by then, or the relay back.</summary>
+    static readonly TimeSpan UntilStandIn = TimeSpan.FromSeconds(1);
 
     /// <summary>The relay may have it: the stream's rule decides. In doubt a second time it is held.</summary>
     static Transition OfDoubt(int doubts, InDoubtRule rule) => rule switch

@@ -106,9 +106,9 @@ static class AcceptSql
 
         batch.BatchCommands.Add(new("""
             insert into emails (id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                                tags, metadata, created_at, send_at, expires_at)
+                                tags, metadata, created_at, send_at, expires_at, has_own_expiry)
             select id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life)
+                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life), expires_at is not null
             from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                 as u(id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
                      tags, metadata, send_at, expires_at, life)

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using EmailApi.Data;
 using EmailApi.Delivery;
 using EmailApi.Http;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using FluentValidation;
@@ -41,7 +42,7 @@ public static class RescheduleEmail
         var moved = await db.DecideAsync(caller.ProjectId, [email.Id],
             new([RecipientState.Scheduled, RecipientState.Queued], RecipientState.Scheduled, "scheduled") { DueAt = at, ExpiresAt = expiresAt }, cancel);
         if (moved == 0) throw await db.WrongStateAsync(email.Id, "only a recipient that is scheduled or queued can be given another time", cancel);
-        await db.Emails.Where(e => e.Id == email.Id).ExecuteUpdateAsync(set => set.SetProperty(e => e.SendAt, at).SetProperty(e => e.ExpiresAt, expiresAt), cancel);
+        await db.Emails.Where(e => e.Id == email.Id).ExecuteUpdateAsync(set => set.SetProperty(e => e.SendAt, at).SetProperty(e => e.ExpiresAt, expiresAt).SetProperty(e => e.HasOwnExpiry, request.ExpiresAt != null), cancel);
         await transaction.CommitAsync(cancel);
         return await GetEmail.ShowAsync(email.Id, db, cancel);
     }
@@ -59,6 +60,9 @@ public static class RetryEmail
         if (!await db.Contents.AnyAsync(c => c.EmailId == email.Id, cancel)) throw GetContent.Gone();
         var stream = await streams.FindAsync(caller.ProjectId, email.Stream, cancel);
         var lane = relays.LaneOf(await db.ModeOfAsync(email, cancel));   // of the key that sent it: what a test key sent never leaves, whoever retries
+
+        if (await db.PauseOfAsync(email.Id, lane, cancel) is { } pause)
+            throw new ProblemException(ProblemKind.WrongState, $"{EmailId.Format(email.Id)} is paused by {pause.Name}; it can be retried after POST /v1/resume with {pause.Json}.");
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancel);
         var retried = await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Deferred, RecipientState.InDoubt], RecipientState.Queued, "retried"), cancel)

@@ -32,6 +32,8 @@ public sealed class Email : IEntityTypeConfiguration<Email>
     public DateTimeOffset CreatedAt { get; init; }
     public DateTimeOffset? SendAt { get; init; }
     public DateTimeOffset ExpiresAt { get; init; }
+    /// <summary>The request gave the limit; else it follows from the stream's life, which stands still while the mail is paused.</summary>
+    public bool HasOwnExpiry { get; init; }
 
     public void Configure(EntityTypeBuilder<Email> email)
     {
@@ -42,6 +44,7 @@ public sealed class Email : IEntityTypeConfiguration<Email>
         email.Property(e => e.Envelope).AsWord();
         email.Property(e => e.Tags).HasColumnType("jsonb");
         email.Property(e => e.Metadata).HasColumnType("json");   // given back as it came; jsonb would spell out 1e100000
+        email.Property(e => e.HasOwnExpiry).HasDefaultValue(false);
         email.HasIndex(e => new { e.ProjectId, e.Id });
         email.HasIndex(e => new { e.ProjectId, e.Stream, e.Id });
         email.HasIndex(e => new { e.ProjectId, e.KeyId, e.Id });

@@ -77,6 +77,9 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     public ReplyResponse? Reply { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Reason { get; init; }
+    /// <summary>Why it was paused or resumed, in the words of who did it.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Note { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Relay { get; init; }
 
@@ -84,6 +87,6 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
-        { Reply = said?.Reply, Reason = said?.Reason, Relay = said?.Relay };
+        { Reply = said?.Reply, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay };
     }
 }

@@ -7,6 +7,7 @@ using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Limits;
 using EmailApi.Operations;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 
 namespace EmailApi.Http;
@@ -44,9 +45,13 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(StreamResponse))]
 [JsonSerializable(typeof(Page<StreamResponse>))]
 [JsonSerializable(typeof(UsageResponse))]
+[JsonSerializable(typeof(PauseRequest))]
+[JsonSerializable(typeof(PauseResponse))]
+[JsonSerializable(typeof(Page<PauseResponse>))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
+[JsonSerializable(typeof(string))]
 [JsonSerializable(typeof(JsonElement))]
 public sealed partial class ApiJson : JsonSerializerContext
 {

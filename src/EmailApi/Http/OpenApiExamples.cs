@@ -37,7 +37,10 @@ static class OpenApiExamples
         ["createStream"] = """{ "name": "otp", "priority": 1, "life": "PT10M", "in_doubt": "stop" }""",
         ["changeStream"] = """{ "life": "PT5M", "retry": ["PT10S", "PT30S"] }""",
         ["createProject"] = """{ "name": "shop" }""",
-        ["changeProject"] = """{ "name": "shop-jp" }""",
+        ["pause"] = """{ "stream": "transactional", "reason": "wrong prices in the template" }""",
+        ["resume"] = """{ "stream": "transactional" }""",
+        ["changeKey"] = """{ "rate_limit": { "per_second": 50, "burst": 100 } }""",
+        ["changeProject"] = """{ "rate_limit": { "per_second": 500, "burst": 1000 }, "quota": { "per_day": 100000, "per_month": 2000000 } }""",
     };
 
     static readonly Dictionary<string, string> Answers = new(StringComparer.Ordinal)
@@ -60,6 +63,14 @@ static class OpenApiExamples
         ["retryEmail"] = Email,
         ["resolveEmail"] = Email,
         ["cancelEmails"] = """{ "emails": 2, "recipients": 3 }""",
+        ["getUsage"] = """
+            {
+              "from": "2026-12-01", "to": "2026-12-02", "emails": 3, "recipients": 4, "bytes": 6144,
+              "data": [{ "date": "2026-12-01", "emails": 2, "recipients": 3, "bytes": 4096 }, { "date": "2026-12-02", "emails": 1, "recipients": 1, "bytes": 2048 }],
+              "rate_limit": { "per_second": 500, "burst": 1000 },
+              "quota": { "per_day": { "limit": 100000, "used": 1, "remaining": 99999, "resets_at": "2026-12-03T00:00:00+00:00" }, "per_month": null }
+            }
+            """,
         ["listEvents"] = $$"""
             {
               "data": [{ "id": "{{Id}}_1_2", "type": "email.sent", "at": "2026-12-01T00:00:01+00:00", "email_id": "{{Id}}", "recipient": "taro@example.jp", "sequence": 2 }],

@@ -77,9 +77,10 @@ sealed class OpenApiTags : IDocumentFilter
         ["Keys"] = "API keys, and what they are bound to.",
         ["Ledger"] = "The proof that no mail was lost.",
         ["Operations"] = "Health; no key is needed.",
+        ["Pauses"] = "The emergency stop.",
         ["Projects"] = "Tenants of the server.",
-        ["Usage"] = "What was sent, and what quotas leave.",
         ["Streams"] = "Classes of mail: priority, life, retries, retention.",
+        ["Usage"] = "What was sent, and what quotas leave.",
     };
 
     public void Apply(OpenApiDocument swaggerDoc, DocumentFilterContext context)

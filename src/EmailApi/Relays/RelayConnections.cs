@@ -22,6 +22,9 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
     /// <summary>What a claim may take now: free slots; one while the breaker probes, none while it is open; no more than the rate allows.</summary>
     public int Free => Math.Min(breaker.Limit(Relay.MaxConnections - InUse, InUse), rate.Available);
 
+    /// <summary>It cannot be reached; another relay takes its mail meanwhile, if there is one.</summary>
+    public bool IsDown => breaker.Wait is not null;
+
     /// <summary>How long until <see cref="Free"/> can grow by itself, though no connection is given back.</summary>
     public TimeSpan? Wait => breaker.Wait ?? rate.Wait;
 
