@@ -206,6 +206,21 @@ static class JapaneseTexts
         ["only a mail whose recipients are all final can be erased; cancel it first"] = "消去できるのは、すべての宛先が確定したメールだけです。先に取り消してください",
         ["Give sent or failed."] = "sent か failed を指定してください。",
 
+        // pauses
+        ["Give exactly one of {0}; for all mail of a project its id or name as project."] = "{0} のうち一つだけを指定してください。プロジェクトのすべてのメールを対象にする場合は、その id か名前を project で指定します。",
+        ["Give 1 to {0} characters."] = "1〜{0} 文字で指定してください。",
+        ["Give 1 to {0} characters, or leave it out."] = "1〜{0} 文字で指定するか、省略してください。",
+        ["A tag is name:value, or the name alone for any value."] = "タグは name:value の形で、値を問わない場合は名前だけで指定してください。",
+        ["The project has no stream {0}; GET /v1/streams lists those that there are."] = "プロジェクトに {0} というストリームはありません。ストリームの一覧は GET /v1/streams で確認できます。",
+        ["The project has no key {0}; give the id of one that GET /v1/keys lists."] = "プロジェクトに {0} というキーはありません。GET /v1/keys の一覧にある id を指定してください。",
+        ["There is no relay {0}; give one of {1}."] = "{0} というリレーはありません。{1} のいずれかを指定してください。",
+        ["{0} {1} is not paused; GET /v1/pause lists what is."] = "{0} {1} は停止されていません。停止中のものは GET /v1/pause で確認できます。",
+        ["{0} is paused by {1}; it can be retried after POST /v1/resume with {2}."] = "{0} は{1:ja}により止められています。POST /v1/resume に {2} を送ると再試行できるようになります。",
+        ["the pause of {0} {1}"] = " {0} {1} の停止",
+        ["A bound key or a test key resumes only what it paused itself."] = "差出人などを限定したキーとテスト用のキーで再開できるのは、そのキーで停止したものだけです。",
+        ["A key that is bound to senders, streams or recipients pauses only the mail that it sends; give its own id as key."] = "差出人、ストリーム、宛先を限定したキーで停止できるのは、そのキーで送るメールだけです。key にそのキーの id を指定してください。",
+        ["A test key pauses only mail of test keys."] = "テスト用のキーで停止できるのは、テスト用のキーのメールだけです。",
+
         // keys
         ["Send the key as Authorization: Bearer ek_…"] = "キーを Authorization: Bearer ek_… で送ってください。",
         ["Sign in with any user name and a key that has the scope manage as the password."] = "ユーザー名は任意、パスワードは manage スコープを持つキーでサインインしてください。",
