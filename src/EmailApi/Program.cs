@@ -50,7 +50,7 @@ public static class Program
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
         builder.AddPauses();          // the emergency stop
-        builder.AddOperations();      // jobs, metrics
+        builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();
         app.UseDatabase();

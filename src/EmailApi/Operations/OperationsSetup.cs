@@ -10,11 +10,14 @@ namespace EmailApi.Operations;
 /// <summary>Health, metrics, jobs and Hangfire's page.</summary>
 public static class OperationsSetup
 {
-    public static void AddOperations(this WebApplicationBuilder builder)
+    public static void AddOperations(this WebApplicationBuilder builder, AppOptions settings)
     {
         builder.Services.AddScoped<PartitionsJob>();
         builder.Services.AddScoped<UnusedBlobsJob>();
         builder.Services.AddScoped<HousekeepingJob>();
+        builder.Services.AddScoped<LedgerJob>();
+        builder.Services.AddSingleton<QueueMetrics>();
+        if (settings.Delivers) builder.Services.AddHostedService(services => services.GetRequiredService<QueueMetrics>());
         builder.Services.AddHostedService<Greeting>();
         builder.Services.AddOpenTelemetry().ConfigureResource(r => r.AddService("EmailApi")).WithMetrics(m => m
             .AddMeter(Metrics.Meter, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", "Npgsql")

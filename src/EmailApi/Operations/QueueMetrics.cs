@@ -1,0 +1,77 @@
+using System.Diagnostics.Metrics;
+using EmailApi.Data;
+
+namespace EmailApi.Operations;
+
+/// <summary>Figures of what all nodes share, read four times a minute: how late the oldest due mail of each lane is, and what the last look at
+/// the ledger found. Each node that delivers shows them.</summary>
+public sealed partial class QueueMetrics : BackgroundService
+{
+    static readonly TimeSpan Every = TimeSpan.FromSeconds(15);
+
+    /// <summary>Walks the index from lane to lane, priority to priority and project to project: its cost does not grow with the backlog.</summary>
+    const string OldestDue = """
+        with recursive groups as (
+            (select lane, priority, project_id from queue where lease_until is null order by lane, priority, project_id limit 1)
+            union all
+            select next.lane, next.priority, next.project_id from groups g cross join lateral (
+                select q.lane, q.priority, q.project_id from queue q
+                where q.lease_until is null and (q.lane, q.priority, q.project_id) > (g.lane, g.priority, g.project_id)
+                order by q.lane, q.priority, q.project_id limit 1) next
+        )
+        select g.lane, greatest(0, extract(epoch from now() - min(first.due_at)))::float8
+        from groups g cross join lateral (
+            select q.due_at from queue q
+            where q.lease_until is null and q.lane = g.lane and q.priority = g.priority and q.project_id = g.project_id
+            order by q.due_at limit 1) first
+        group by g.lane
+        """;
+
+    readonly DatabaseGate gate;
+    readonly EngineDatabase database;
+    readonly TimeProvider clock;
+    readonly ILogger<QueueMetrics> logger;
+    volatile IReadOnlyList<Measurement<double>> ages = [];
+
+    public QueueMetrics(IMeterFactory meters, DatabaseGate gate, EngineDatabase database, TimeProvider clock, ILogger<QueueMetrics> logger)
+    {
+        (this.gate, this.database, this.clock, this.logger) = (gate, database, clock, logger);
+        var meter = meters.Create(Metrics.Meter);
+        meter.CreateObservableGauge("emailapi.queue.oldest_due.age", () => ages, "s", "How long the oldest due mail of a lane has waited");
+        meter.CreateObservableGauge("emailapi.ledger.mismatches", () => LedgerMismatches, "{recipient}", "Recipients that the last look at the ledger found missing");
+    }
+
+    /// <summary>Of the last look by this node.</summary>
+    public long LedgerMismatches { get; set; }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        await gate.WaitAsync(stoppingToken);
+        using var timer = new PeriodicTimer(Every, clock);
+        do
+        {
+            try
+            {
+                ages = await ReadAsync(stoppingToken);
+            }
+            catch (Exception error) when (!stoppingToken.IsCancellationRequested)
+            {
+                ages = [];   // no figure rather than an old one
+                LogNotRead(logger, error.GetBaseException().Message);
+            }
+        }
+        while (await timer.WaitForNextTickAsync(stoppingToken));
+    }
+
+    async Task<IReadOnlyList<Measurement<double>>> ReadAsync(CancellationToken cancel)
+    {
+        await using var command = database.Source.CreateCommand(OldestDue);
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        var read = new List<Measurement<double>>();
+        while (await reader.ReadAsync(cancel)) read.Add(new(reader.GetDouble(1), new KeyValuePair<string, object?>("lane", reader.GetString(0))));
+        return read;
+    }
+
+    [LoggerMessage(Level = LogLevel.Debug, Message = "The queue's figures could not be read ({Reason})")]
+    static partial void LogNotRead(ILogger logger, string reason);
+}
