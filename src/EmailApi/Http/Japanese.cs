@@ -12,8 +12,8 @@ static partial class Japanese
 
     static readonly FrozenDictionary<string, string> Sentences = JapaneseTexts.All.Where(t => !EnglishPlace().IsMatch(t.Key)).ToFrozenDictionary(StringComparer.Ordinal);
 
-    /// <summary>The most specific first.</summary>
-    static readonly Format[] Formats = [.. JapaneseTexts.All.Where(t => EnglishPlace().IsMatch(t.Key)).Select(t => new Format(t.Key, t.Value)).OrderByDescending(f => f.LiteralLength)];
+    /// <summary>The most specific first: a place at the start takes what leads to the sentence as well, as the pointer before an error.</summary>
+    static readonly Format[] Formats = [.. JapaneseTexts.All.Where(t => EnglishPlace().IsMatch(t.Key)).Select(t => new Format(t.Key, t.Value)).OrderBy(f => f.StartsOpen).ThenByDescending(f => f.LiteralLength)];
 
     /// <summary>By the quality values of Accept-Language (RFC 9110 §12.5.4); of two that are equal the one named first wins, and <c>*</c> alone means English.</summary>
     public static bool IsPreferred(HttpRequest request)
@@ -65,6 +65,8 @@ static partial class Japanese
         }
 
         public int LiteralLength { get; }
+
+        public bool StartsOpen => prefix.Length == 0;
 
         /// <summary>Null when the text is not of this form.</summary>
         public string? Translate(string english, int depth)

@@ -33,7 +33,7 @@ static class JapaneseTexts
         ["The database is away"] = "データベースに接続できません",
 
         // any request
-        ["{0}: {1}"] = "{0}：{1:ja}",
+        ["#{0}: {1}"] = "#{0}：{1:ja}",
         ["{0} (line {1}, byte {2})"] = "{0:ja}（{1} 行目、{2} バイト目）",
         ["{0} places are wrong; errors names each."] = "{0} か所に誤りがあります。それぞれの内容は errors を見てください。",
         ["More than {0} places are wrong; errors names the first {1}."] = "{0} か所を超える誤りがあります。最初の {1} 件を errors に示します。",
@@ -56,6 +56,7 @@ static class JapaneseTexts
         ["The body is null; send the JSON that the endpoint takes."] = "リクエスト本文が null です。このエンドポイントが受け取る JSON を送ってください。",
         ["The body is not UTF-8."] = "リクエスト本文が UTF-8 ではありません。",
         ["The body is not JSON: {0}"] = "リクエスト本文を JSON として読み取れません：{0}",
+        ["The body is not JSON: {0} (line {1}, byte {2})"] = "リクエスト本文を JSON として読み取れません（{1} 行目、{2} バイト目）：{0}",
         ["A property stands twice; give it once."] = "同じプロパティが二回あります。一回だけ指定してください。",
         ["Half a surrogate pair is no character; leave it out."] = "サロゲートペアの片方だけでは文字になりません。取り除いてください。",
         ["The value has the wrong type."] = "値の型が正しくありません。",
