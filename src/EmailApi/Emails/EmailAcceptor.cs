@@ -37,6 +37,7 @@ public sealed class EmailAcceptor(
     }
 
     /// <summary>Up to 1,000 mails, stored in one transaction. Strict: one bad mail and nothing is stored. Permissive: the good ones are.</summary>
+    /// <remarks>A permissive answer names its errors in English, whatever language is asked for: it is stored, and a repeat gets the same bytes.</remarks>
     public async Task<AcceptedAnswer> AcceptBatchAsync(
         SendBatchRequest request, bool isPermissive, Caller caller, Idempotency? idempotency, CancellationToken cancel)
     {

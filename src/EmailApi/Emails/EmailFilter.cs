@@ -43,7 +43,7 @@ public sealed record EmailFilter
         Status = Text(query.Status, "status") is not { } status ? null
             : Statuses.Contains(status) ? status : throw Wrong("status", $"is one of {string.Join(", ", Statuses)}", status),
         Address = Text(query.Address, "address") is not { } address ? null
-            : Emails.Address.TryParse(address, out var parsed, out var error) ? parsed : throw Wrong("address", $"is a whole address ({error.TrimEnd('.')})", address),
+            : Emails.Address.TryParse(address, out var parsed, out var error) ? parsed : throw new ProblemException(ProblemKind.BadRequest, $"address is a whole address ({error.TrimEnd('.')}); {address} is not."),
         Stream = Text(query.Stream, "stream"),
         Tag = Text(query.Tag, "tag") is { } tag ? tag.Split(':', 2) is [var name, var value] ? (name, value) : (tag, null) : null,
         Key = Text(query.Key, "key"),
@@ -95,7 +95,7 @@ public sealed record EmailFilter
     {
         if (text is null) return null;
         if (text.Length is 0 or > MaxTextLength) throw Wrong(name, $"has 1 to {MaxTextLength} characters", $"\"{text}\"");
-        return text.Contains('\0', StringComparison.Ordinal) ? throw Wrong(name, "has no character U+0000", "it") : text;
+        return text.Contains('\0', StringComparison.Ordinal) ? throw new ProblemException(ProblemKind.BadRequest, $"{name} must not have the character U+0000.") : text;
     }
 
     static DateTimeOffset? Time(string? given, string name) => Text(given, name) is not { } text ? null

@@ -16,7 +16,7 @@ public static class OpenApiSetup
             {
                 Title = "EmailApi",
                 Version = "v1",
-                Description = "Accepts mail, keeps it in PostgreSQL, delivers it through SMTP relays, and tells what became of every recipient.",
+                Description = "Accepts mail, keeps it in PostgreSQL, delivers it through SMTP relays, and tells what became of every recipient. Problems are told in Japanese when Accept-Language prefers it.",
                 License = new() { Name = "MIT", Identifier = "MIT" },
             });
             o.AddServer(new() { Url = "/", Description = "The server that this document came from." });

@@ -4,6 +4,7 @@ using System.Text.RegularExpressions;
 using EmailApi.Data;
 using Microsoft.AspNetCore.Diagnostics;
 using Microsoft.Extensions.Options;
+using Microsoft.Net.Http.Headers;
 using Npgsql;
 
 namespace EmailApi.Http;
@@ -11,11 +12,16 @@ namespace EmailApi.Http;
 /// <summary>Turns whatever ends a request without an answer of its own into a problem document.</summary>
 public static partial class ProblemWriter
 {
+    /// <summary>Writes it in the language that the client prefers, English or Japanese.</summary>
     public static async Task WriteAsync(HttpContext http, ProblemKind kind, string? detail, IReadOnlyList<FieldError>? errors = null)
     {
+        var isJapanese = Japanese.IsPreferred(http.Request);
         http.Response.StatusCode = kind.Status;
         http.Response.ContentType = "application/problem+json";
         http.Response.Headers.CacheControl = "no-store";
+        http.Response.Headers.ContentLanguage = isJapanese ? "ja" : "en";
+        http.Response.Headers.Append(HeaderNames.Vary, HeaderNames.AcceptLanguage);
+        if (HttpMethods.IsHead(http.Request.Method)) return;
         var problem = new Problem
         {
             Type = $"urn:emailapi:problem:{kind.Code}",
@@ -26,7 +32,7 @@ public static partial class ProblemWriter
             Errors = errors,
             TraceId = Activity.Current?.TraceId.ToString() ?? http.TraceIdentifier,
         };
-        if (HttpMethods.IsHead(http.Request.Method)) return;
+        if (isJapanese) problem = Japanese.Of(problem);
         await JsonSerializer.SerializeAsync(http.Response.Body, problem, ApiJson.Wire.Problem, http.RequestAborted);
     }
 
@@ -60,7 +66,6 @@ public static partial class ProblemWriter
         }
     }
 
-    /// <summary>The framework's sentence; where it names a parameter, without the .NET type.</summary>
     /// <summary>For answers that have a status but no body: unknown routes, wrong methods.</summary>
     public static Task HandleStatusAsync(StatusCodeContext context)
     {
