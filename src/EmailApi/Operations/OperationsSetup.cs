@@ -14,6 +14,7 @@ public static class OperationsSetup
     {
         builder.Services.AddScoped<PartitionsJob>();
         builder.Services.AddScoped<UnusedBlobsJob>();
+        builder.Services.AddScoped<RetentionJob>();
         builder.Services.AddScoped<HousekeepingJob>();
         builder.Services.AddHostedService<Greeting>();
         builder.Services.AddOpenTelemetry().ConfigureResource(r => r.AddService("EmailApi")).WithMetrics(m => m
