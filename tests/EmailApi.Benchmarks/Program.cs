@@ -17,7 +17,8 @@ try
         ["postfix", ..] => await new BesidePostfix(options, alone: false, stop.Token).RunAsync(),
         ["alone", ..] => await new BesidePostfix(options, alone: true, stop.Token).RunAsync(),
         ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
-        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), alone (the same without Postfix) or latency (one mail at a time)."),
+        ["log", ..] => await new Log(options, stop.Token).RunAsync(),
+        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), alone (the same without Postfix), latency (one mail at a time) or log (GET /v1/emails with a million mails)."),
     };
 }
 catch (CannotRunException trouble)

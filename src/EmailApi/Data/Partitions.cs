@@ -63,6 +63,72 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
         return WeeksAhead;
     }
 
+    /// <summary>The weeks that have partitions, oldest first.</summary>
+    public async Task<IReadOnlyList<PartitionWeek>> WeeksAsync(CancellationToken cancel)
+    {
+        await using var command = database.CreateCommand("""
+            select substring(c.relname from '_([0-9]+)$'), substring(b.bound from $$FROM \('([^']+)'$$)::uuid, substring(b.bound from $$TO \('([^']+)'$$)::uuid
+            from pg_inherits i join pg_class c on c.oid = i.inhrelid cross join lateral (select pg_get_expr(c.relpartbound, c.oid) as bound) b
+            where i.inhparent = 'emails'::regclass and b.bound is not null order by 2   -- null: just dropped
+            """);
+        var weeks = new List<PartitionWeek>();
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        while (await reader.ReadAsync(cancel)) weeks.Add(new(reader.GetString(0), reader.GetGuid(1), reader.GetGuid(2)));
+        return weeks;
+    }
+
+    /// <summary>Drops a week, unless one of its recipients is open or became final after <paramref name="finalBefore"/>. Accepts, claims and reads
+    /// wait at most <see cref="DropWait"/> for each table; when it cannot have them in that time, the drop gives way and tries again a few times.</summary>
+    public async Task<DropResult> DropAsync(PartitionWeek week, DateTimeOffset finalBefore, CancellationToken cancel)
+    {
+        await using var connection = await database.OpenConnectionAsync(cancel);
+        // Reads all of the week, so before any lock is taken. What is opened again meanwhile leaves an event of a later transaction.
+        var since = await ScalarAsync("select pg_snapshot_xmin(pg_current_snapshot())", null);
+        var isNeeded = await ScalarAsync("select exists (select from recipients where email_id >= $1 and email_id < $2 and (final_at is null or final_at > $3))", null, week.First, week.End, finalBefore);
+        if (isNeeded is true) return DropResult.Needed;
+
+        for (var tries = 0; tries < DropTries; tries++)
+        {
+            if (tries > 0) await Task.Delay(TimeSpan.FromSeconds(1), cancel);
+            await using var transaction = await connection.BeginTransactionAsync(cancel);
+            try
+            {
+                await ScalarAsync($"set local lock_timeout = '{DropWait.TotalMilliseconds:0}ms'; lock table {string.Join(", ", Tables.Select(t => $"only {t}"))} in access exclusive mode", transaction);
+                var changed = await ScalarAsync($"""
+                    select exists (select from queue where email_id >= $1 and email_id < $2)
+                        or exists (select from projects p where exists (select from events_{week.Name} e where e.project_id = p.id and e.transaction >= $3))
+                    """, transaction, week.First, week.End, since!);
+                if (changed is true) return DropResult.Needed;
+                await ScalarAsync($"drop table {string.Join(", ", Tables.Select(table => $"{table}_{week.Name}"))}", transaction);
+                await transaction.CommitAsync(cancel);
+                return DropResult.Dropped;
+            }
+            catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+            {
+                // Others use it.
+            }
+            catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.UndefinedTable)
+            {
+                return DropResult.Dropped;   // by another node
+            }
+        }
+
+        return DropResult.Busy;
+
+        async Task<object?> ScalarAsync(string sql, NpgsqlTransaction? transaction, params object[] values)
+        {
+            await using var command = new NpgsqlCommand(sql, connection, transaction) { CommandTimeout = 0 };
+            foreach (var value in values)
+                command.Parameters.Add(value is ulong ? new() { Value = value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 } : new() { Value = value });
+            return await command.ExecuteScalarAsync(cancel);
+        }
+    }
+
+    const int DropTries = 5;
+
+    /// <summary>Shorter than PostgreSQL's <c>deadlock_timeout</c>: should others wait for us in turn, it is the drop that gives way.</summary>
+    static readonly TimeSpan DropWait = TimeSpan.FromMilliseconds(100);
+
     /// <summary>The smallest UUIDv7 of an instant: its 48 bits of Unix milliseconds, and nothing else.</summary>
     public static Guid FirstId(DateTimeOffset at)
     {
@@ -78,4 +144,21 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
         var day = new DateTimeOffset(at.UtcDateTime.Date, TimeSpan.Zero);
         return day.AddDays(-(((int)day.DayOfWeek + 6) % 7));
     }
+}
+
+/// <summary>A week of partitions: the end of their names, and the ids that lie in them.</summary>
+/// <param name="End">The first id of the week after.</param>
+public sealed record PartitionWeek(string Name, Guid First, Guid End)
+{
+    public DateTimeOffset EndsAt =>
+        DateTimeOffset.FromUnixTimeMilliseconds(System.Buffers.Binary.BinaryPrimitives.ReadInt64BigEndian(End.ToByteArray(bigEndian: true)) >> 16);
+}
+
+public enum DropResult
+{
+    Dropped,
+    /// <summary>Others use its tables all the time; the next run tries again.</summary>
+    Busy,
+    /// <summary>It holds what may not go yet.</summary>
+    Needed,
 }

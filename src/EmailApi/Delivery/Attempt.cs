@@ -23,6 +23,8 @@ public sealed class Attempt : IEntityTypeConfiguration<Attempt>
     public string? ReplyText { get; init; }
     /// <summary>Protocol and cipher, e.g. <c>Tls13 TLS_AES_256_GCM_SHA384</c>; null in clear.</summary>
     public string? Tls { get; init; }
+    /// <summary>What was said, without message and credentials; null when it was not kept.</summary>
+    public string? Conversation { get; init; }
     /// <summary>The state it led to.</summary>
     public RecipientState Outcome { get; init; }
 

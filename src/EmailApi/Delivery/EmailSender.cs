@@ -47,25 +47,23 @@ public sealed partial class EmailSender(
     async Task SendAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
     {
         var startedAt = clock.GetTimestamp();
-        IReadOnlyList<Outcome> outcomes;
-        string? tls = null;
+        Dialogue dialogue;
         try
         {
-            (outcomes, tls) = await DialogueAsync(relay, email, recipients);
+            dialogue = await DialogueAsync(relay, email, recipients);
         }
         catch (Exception error)
         {
             // Not the relay's doing: it would fail again in the same way.
             LogNotComposed(logger, error, EmailId.Format(email.Id));
-            outcomes = [.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "not_composed"))];
+            dialogue = new([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "not_composed"))]);
         }
 
         try
         {
-            var endedAt = clock.GetTimestamp();
             var stream = await streams.FindAsync(email.ProjectId, email.Stream, CancellationToken.None);
             var hasStandIn = runs.HasStandIn(relay);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(relay, email, recipients[i], outcomes[i], stream, hasStandIn, startedAt, endedAt, tls));
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i)));
         }
         catch (Exception error)
         {
@@ -79,11 +77,16 @@ public sealed partial class EmailSender(
             Interlocked.Decrement(ref sending);
             signals.Wake(relay.Relay.Name);
         }
+
+        AttemptFacts FactsOf(int i) => new(relay.Relay.Name, dialogue.Outcomes[i].Step, startedAt, clock.GetTimestamp(), dialogue.Tls)
+        {
+            Conversation = dialogue.Outcomes[i].IsTaken && !relay.Relay.KeepConversations ? null : dialogue.Conversation,
+        };
     }
 
-    async Task<(IReadOnlyList<Outcome>, string? Tls)> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
+    async Task<Dialogue> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
     {
-        if (email.Document is null) return ([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "content_gone"))], null);
+        if (email.Document is null) return new([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "content_gone"))]);
 
         var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, async hashes =>
         {
@@ -96,11 +99,10 @@ public sealed partial class EmailSender(
         return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cut.Token);
     }
 
-    static Result ResultOf(
-        RelayConnections relay, ClaimedEmail email, Claimed recipient, Outcome outcome, Stream? stream, bool hasStandIn, long startedAt, long endedAt, string? tls) =>
+    static Result ResultOf(ClaimedEmail email, Claimed recipient, Outcome outcome, Stream? stream, bool hasStandIn, AttemptFacts attempt) =>
         new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, stream?.InDoubt ?? InDoubtRule.Retry, stream?.Retry, hasStandIn))
         {
-            Attempt = new(relay.Relay.Name, outcome.Step, startedAt, endedAt, tls),
+            Attempt = attempt,
             IsDoubt = outcome is Outcome.InDoubt,
             IsSensitive = email.IsProtected,
             Reply = outcome switch

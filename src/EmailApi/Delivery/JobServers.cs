@@ -31,7 +31,8 @@ public sealed partial class JobServers(
         {
             recurring.AddOrUpdate<PartitionsJob>("partitions", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
             recurring.AddOrUpdate<UnusedBlobsJob>("unused-blobs", job => job.RunAsync(CancellationToken.None), Cron.Hourly);
-            recurring.AddOrUpdate<LedgerJob>("ledger", job => job.RunAsync(CancellationToken.None), Cron.Hourly(30));
+            recurring.AddOrUpdate<LedgerJob>("ledger", job => job.RunAsync(CancellationToken.None), Cron.Hourly(15));
+            recurring.AddOrUpdate<RetentionJob>("retention", job => job.RunAsync(CancellationToken.None), Cron.Hourly(30));
             recurring.AddOrUpdate<HousekeepingJob>("housekeeping", job => job.RunAsync(CancellationToken.None), "*/10 * * * *");
             lock (gate)
             {

@@ -41,6 +41,9 @@ public sealed record RelayReply(int? Code, string? Enhanced, string Text)
 /// <summary>How one attempt ended for one recipient.</summary>
 public abstract record Outcome(SmtpStep Step)
 {
+    /// <summary>The relay took the mail.</summary>
+    public bool IsTaken => this is Replied { Reply.Code: >= 200 and < 300 };
+
     /// <summary>The relay decided.</summary>
     public sealed record Replied(SmtpStep Step, RelayReply Reply) : Outcome(Step);
 

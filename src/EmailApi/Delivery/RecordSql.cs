@@ -30,7 +30,10 @@ public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transiti
 }
 
 /// <param name="StartedAt">A timestamp of the node's monotonic clock; the database makes a time of it.</param>
-public sealed record AttemptFacts(string Relay, SmtpStep Step, long StartedAt, long EndedAt, string? Tls);
+public sealed record AttemptFacts(string Relay, SmtpStep Step, long StartedAt, long EndedAt, string? Tls)
+{
+    public string? Conversation { get; init; }
+}
 
 /// <summary>The record path's SQL: the one place where a recipient that is open changes its state.</summary>
 static class RecordSql
@@ -40,8 +43,8 @@ static class RecordSql
     static readonly string Record = $"""
         with result as materialized (
             select u.*, case when u.wait is not null and now() + u.wait >= q.expires_at then 'expired' else u.state end as next, q.project_id
-            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-                as u(email_id, n, token, proof, state, wait, reason, is_doubt, code, enhanced, text, relay, step, started_ago, ended_ago, tls, data)
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                as u(email_id, n, token, proof, state, wait, reason, is_doubt, code, enhanced, text, relay, step, started_ago, ended_ago, tls, data, conversation)
             join queue q on q.email_id = u.email_id and q.n = u.n
             where case u.proof
                 when 'token' then q.lease_token = u.token and (q.lease_until is not null or u.state = 'sent')
@@ -63,9 +66,9 @@ static class RecordSql
             from result r where p.email_id = r.email_id and p.n = r.n
             returning p.email_id, p.n, p.sequence, p.attempts
         ), attempted as (
-            insert into attempts (email_id, n, number, project_id, relay, started_at, ended_at, step, reply_code, reply_enhanced, reply_text, tls, outcome)
+            insert into attempts (email_id, n, number, project_id, relay, started_at, ended_at, step, reply_code, reply_enhanced, reply_text, tls, conversation, outcome)
             select r.email_id, r.n, c.attempts, r.project_id, r.relay, now() - r.started_ago, now() - r.ended_ago, r.step, r.code, r.enhanced, r.text,
-                   r.tls, case when r.is_doubt then 'in_doubt' when r.next = 'expired' then r.state else r.next end
+                   r.tls, r.conversation, case when r.is_doubt then 'in_doubt' when r.next = 'expired' then r.state else r.next end
             from result r join changed c on c.email_id = r.email_id and c.n = r.n where r.relay is not null
         ), facts as (
             select r.email_id, r.n, c.sequence - 1 as sequence, r.project_id, 'email.in_doubt' as type, r.data
@@ -96,6 +99,7 @@ static class RecordSql
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.StartedAt) : (TimeSpan?)null)),
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.EndedAt) : (TimeSpan?)null)),
             SqlArray.Of(results.Select(r => r.Attempt?.Tls)), SqlArray.Jsonb(results.Select(Data)),
+            SqlArray.Of(results.Select(r => Storable(r.Attempt?.Conversation))),
         });
         batch.BatchCommands.Add(record);
         await using var reader = await batch.ExecuteReaderAsync(cancel);

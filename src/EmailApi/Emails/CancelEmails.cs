@@ -35,13 +35,11 @@ public static class CancelEmails
     {
         await db.Database.OpenConnectionAsync(cancel);
         await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
-        var where = filter.Where(caller.ProjectId, command.Parameters);
         command.Parameters.AddWithValue("last", last);
-        command.CommandText = $"""
-            select e.id from emails e where {where} and e.id > @last
-                and e.id in (select q.email_id from queue q where q.project_id = @project and q.email_id > @last and q.lease_until is null)
-            order by e.id limit {Step}
-            """;
+        var emails = filter.Query(caller.ProjectId, command.Parameters, """
+            and e.id > @last and e.id in (select q.email_id from queue q where q.project_id = @project and q.email_id > @last and q.lease_until is null)
+            """, "asc", Step);
+        command.CommandText = $"select e.id from ({emails}) e order by e.id";
         var ids = new List<Guid>();
         await using var reader = await command.ExecuteReaderAsync(cancel);
         while (await reader.ReadAsync(cancel)) ids.Add(reader.GetGuid(0));

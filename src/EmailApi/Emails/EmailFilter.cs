@@ -24,6 +24,12 @@ public sealed record EmailFilter
     public DateTimeOffset? From { get; init; }
     public DateTimeOffset? To { get; init; }
 
+    /// <summary>Its rows are read off the list of the status, nothing else narrows them.</summary>
+    internal bool IsByStatusAlone => Status is not null && this with { Status = null, From = null, To = null } == new EmailFilter();
+
+    /// <summary>It looks into tags or the subject.</summary>
+    internal bool IsSearch => Tag is not null || Subject is not null;
+
     static readonly string[] Statuses = [.. Words.All<RecipientState>(), Partial];
     const string Partial = "partial";
 
@@ -52,15 +58,34 @@ public sealed record EmailFilter
         To = Time(query.To, "to"),
     };
 
-    /// <summary>The conditions on <c>emails e</c> as SQL, their values added as parameters.</summary>
-    internal string Where(int projectId, NpgsqlParameterCollection parameters)
+    /// <summary>The emails that are meant, as a query of <c>emails e</c>; its values are added as parameters.</summary>
+    /// <param name="more">Conditions of the caller's own.</param>
+    /// <param name="order">Of the ids: <c>asc</c> or <c>desc</c>.</param>
+    /// <remarks>What is asked of recipients is joined as a list in the order of an index, so that a page is read off from its end, however many
+    /// rows there are. <c>email_status</c> comes last (<c>offset 0</c> keeps it there): a row costs it more than all other conditions.</remarks>
+    internal string Query(int projectId, NpgsqlParameterCollection parameters, string more, string order, int limit)
     {
+        var joins = new List<string>();
         var conditions = new List<string> { "e.project_id = @project" };
         parameters.AddWithValue("project", projectId);
         Add(Stream, "stream", "e.stream = @stream");
         Add(Key, "key", "e.key_id = @key");
         Add(Subject is null ? null : $"%{Subject.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal)}%", "subject", "e.subject ilike @subject");
-        Add(Address, "address", "e.id in (select r.email_id from recipients r where r.project_id = @project and r.address = @address)");
+        if (Address is not null)
+        {
+            joins.Add(Recipients("addressed", "select r.email_id from recipients r where r.project_id = @project and r.address = @address"));
+            parameters.AddWithValue("address", Address);
+        }
+
+        if (Status is not null)
+        {
+            var candidates = string.Join(" union all ", Candidates());
+            if (Address is null) joins.Add(Recipients("stated", candidates));
+            else conditions.Add($"e.id in ({candidates})");   // few mails have the address, many the status
+            if (Status == Partial) conditions.Add("exists (select from recipients r where r.email_id = e.id and r.n = 2)");   // it takes two
+            parameters.AddWithValue("status", Status);
+        }
+
         Add(From is { } from ? Partitions.FirstId(from) : null, "from", "e.id >= @from");
         Add(To is { } to ? Partitions.FirstId(to) : null, "to", "e.id < @to");
         if (Tag is { } tag)
@@ -71,8 +96,10 @@ public sealed record EmailFilter
                 : new("tag", NpgsqlDbType.Jsonb) { Value = JsonSerializer.Serialize(new() { [tag.Name] = tag.Value }, ApiJson.Wire.DictionaryStringString) });
         }
 
-        Add(Status, "status", $"e.id in ({Candidates()}) and email_status(e.id) = @status");
-        return string.Join(" and ", conditions);
+        var emails = $"select e.* from emails e {string.Join(' ', joins)} where {string.Join(" and ", conditions)} {more} order by e.id {order}";
+        return Status is null ? $"{emails} limit {limit}" : $"select e.* from ({emails} offset 0) e where email_status(e.id) = @status order by e.id {order} limit {limit}";
+
+        string Recipients(string name, string ids) => $"join (select distinct email_id from ({ids}) r order by email_id {order}) {name} on {name}.email_id = e.id";
 
         void Add(object? value, string name, string condition)
         {
@@ -82,14 +109,16 @@ public sealed record EmailFilter
         }
     }
 
-    /// <summary>Emails that can have the status at all; which of them do, <c>email_status</c> tells.</summary>
-    string Candidates() => Status switch
+    /// <summary>Emails that can have the status at all, a query for each state; which of them do, <c>email_status</c> tells.</summary>
+    IEnumerable<string> Candidates() => Status switch
     {
-        "sending" => "select q.email_id from queue q where q.project_id = @project and q.lease_until is not null",
-        "queued" => "select r.email_id from recipients r where r.project_id = @project and r.state in ('queued', 'scheduled')",
-        Partial => "select r.email_id from recipients r where r.project_id = @project and r.state in ('bounced', 'complained', 'failed', 'expired', 'suppressed', 'canceled', 'rejected')",
-        _ => "select r.email_id from recipients r where r.project_id = @project and r.state = @status",
+        "sending" => ["select q.email_id from queue q where q.project_id = @project and q.lease_until is not null"],
+        "queued" => InState("queued", "scheduled"),
+        Partial => InState("bounced", "complained", "failed", "expired", "suppressed", "canceled", "rejected"),
+        _ => ["select r.email_id from recipients r where r.project_id = @project and r.state = @status"],
     };
+
+    static IEnumerable<string> InState(params string[] states) => states.Select(state => $"select r.email_id from recipients r where r.project_id = @project and r.state = '{state}'");
 
     static string? Text(string? text, string name)
     {

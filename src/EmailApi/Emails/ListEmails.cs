@@ -16,22 +16,23 @@ public static class ListEmails
         var filter = EmailFilter.Read(query, http, "after", "limit");
         var take = Paging.Limit(limit);
 
-        await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
-        var where = filter.Where(caller.ProjectId, command.Parameters);
-        if (Paging.After<Guid>(after) is { } last)
-        {
-            where += " and e.id < @last";
-            command.Parameters.AddWithValue("last", last);
-        }
+        var command = new NpgsqlBatchCommand();
+        var last = Paging.After<Guid>(after);
+        var emails = filter.Query(caller.ProjectId, command.Parameters, last is null ? "" : "and e.id < @last", "desc", take + 1);
+        if (last is not null) command.Parameters.AddWithValue("last", last);
 
         command.CommandText = $"""
             select e.id, email_status(e.id), e.from_address, e.from_name, e.subject, e.stream, e.key_id, e.tags, e.created_at, e.send_at, e.expires_at,
                    (select array_agg(r.address order by r.n) from recipients r where r.email_id = e.id and r.n <= {ListedEmail.MaxShown}),
                    (select count(*)::int from recipients r where r.email_id = e.id)
-            from (select e.* from emails e where {where} order by e.id desc limit {take + 1}) e order by e.id desc
+            from ({emails}) e order by e.id desc
             """;
         var rows = new List<(Guid Id, ListedEmail Email)>();
-        await using var reader = await command.ExecuteReaderAsync(cancel);
+        await using var batch = new NpgsqlBatch((NpgsqlConnection)db.Database.GetDbConnection()) { BatchCommands = { filter.IsByStatusAlone ? IndexPlans.Command() : IndexPlans.ForTheseValues() } };
+        if (filter.IsSearch) batch.BatchCommands.Add(RowSecurity.Lift());
+        batch.BatchCommands.Add(command);
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        for (var before = batch.BatchCommands.Count - 1; before > 0; before--) await reader.NextResultAsync(cancel);
         while (await reader.ReadAsync(cancel)) rows.Add((reader.GetGuid(0), Of(reader)));
         return Paging.Page(rows, take, r => r.Email, r => [r.Id.ToString("n")]);
     }

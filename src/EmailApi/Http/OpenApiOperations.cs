@@ -26,6 +26,7 @@ sealed class OpenApiOperations : IOperationFilter
             p.Description = "strict: one bad mail and nothing is stored. permissive: the good ones are.";
             (s.Enum, s.Default) = (["strict", "permissive"], "strict");
         },
+        ["conversation"] = (p, _) => p.Description = "true: with the lines of the SMTP dialogue, where they were kept.",
         ["listCaptured.to"] = (p, _) => p.Description = "Only mail to this address.",
         ["getLedger.from"] = (p, s) => Time(p, s, "Mail accepted from then on; left out: 30 days before to."),
         ["getLedger.to"] = (p, s) => Time(p, s, "Mail accepted before then; left out: now."),

@@ -14,6 +14,7 @@ public static class OperationsSetup
     {
         builder.Services.AddScoped<PartitionsJob>();
         builder.Services.AddScoped<UnusedBlobsJob>();
+        builder.Services.AddScoped<RetentionJob>();
         builder.Services.AddScoped<HousekeepingJob>();
         builder.Services.AddScoped<LedgerJob>();
         builder.Services.AddSingleton<QueueMetrics>();

@@ -20,8 +20,8 @@ public sealed class BootstrapKey(IDbContextFactory<EmailDb> databases, IOptions<
         await using var db = await databases.CreateDbContextAsync(cancel);
         await db.Database.ExecuteSqlAsync($"""
             insert into projects (name) values ({Project.Default}) on conflict do nothing;
-            insert into streams (project_id, name, priority, life, in_doubt)
-            select id, {Stream.Transactional}, 100, interval '48 hours', 'retry' from projects where name = {Project.Default} on conflict do nothing
+            insert into streams (project_id, name, priority, life, in_doubt, keep_content, keep_metadata, keep_events)
+            select id, {Stream.Transactional}, 100, interval '48 hours', 'retry', {Stream.DefaultKeepContent}, {Stream.DefaultKeepMetadata}, {Stream.DefaultKeepEvents} from projects where name = {Project.Default} on conflict do nothing
             """, cancel);
         var stored = await db.ApiKeys.AsNoTracking().SingleOrDefaultAsync(k => k.Id == ApiKeys.BootstrapId, cancel);
         if (options.Value.Bootstrap.ApiKey is { } given)

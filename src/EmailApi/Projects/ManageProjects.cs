@@ -25,7 +25,7 @@ public static class ManageProjects
         db.Projects.Add(project);
         await using var transaction = await db.Database.BeginTransactionAsync(cancel);
         await SaveAsync(db, project, cancel);
-        db.Streams.Add(new() { ProjectId = project.Id, Name = Stream.Transactional });
+        db.Streams.Add(Stream.New(project.Id, Stream.Transactional));
         await db.SaveChangesAsync(cancel);
         await transaction.CommitAsync(cancel);
         return Results.Json(ProjectResponse.Of(project), ApiJson.Wire.ProjectResponse, statusCode: 201);

@@ -19,7 +19,7 @@ public static class ManageStreams
         var request = validator.Valid(body.Value);
         caller.DemandWholeProject();
         var name = request.Name ?? throw Validation.Invalid([new("#/name", "required", StreamValidator.NameWanted)]);
-        var stream = new Stream { ProjectId = caller.ProjectId, Name = name, Life = name == Stream.Otp ? Stream.OtpLife : Stream.DefaultLife };
+        var stream = Stream.New(caller.ProjectId, name);
         request.ApplyTo(stream);
         db.Streams.Add(stream);
         try
@@ -60,7 +60,7 @@ public static class ManageStreams
         return StreamResponse.Of(stream);
     }
 
-    /// <summary>Removes a stream that has no open mail. Its sent mail stays.</summary>
+    /// <summary>Removes a stream that has no open mail. Its sent mail stays, as long as <c>transactional</c> keeps its own.</summary>
     public static async Task<IResult> DeleteAsync(string name, Caller caller, EmailDb db, StreamCatalog catalog, CancellationToken cancel)
     {
         caller.DemandWholeProject();
@@ -123,7 +123,8 @@ public sealed record StreamTracking
     public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
-/// <summary>How long parts of a mail are kept after its last recipient is final: ISO 8601 durations of 1 hour to 3650 days; null: for ever.</summary>
+/// <summary>How long parts of a mail are kept after its last recipient is final: ISO 8601 durations of 1 hour to 3650 days; a new stream has P30D, P90D
+/// and P90D.</summary>
 public sealed record StreamRetention
 {
     public string? Content { get; init; }

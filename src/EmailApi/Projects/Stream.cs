@@ -26,6 +26,9 @@ public sealed class Stream : IEntityTypeConfiguration<Stream>
     public static readonly TimeSpan OtpLife = TimeSpan.FromMinutes(10);
     public const string Otp = "otp";
 
+    /// <summary>What a stream that is made now keeps unless it says otherwise: content 30 days, facts and events 90.</summary>
+    public static readonly TimeSpan DefaultKeepContent = TimeSpan.FromDays(30), DefaultKeepMetadata = TimeSpan.FromDays(90), DefaultKeepEvents = TimeSpan.FromDays(90);
+
     public int ProjectId { get; init; }
     public required string Name { get; init; }
     /// <summary>Lower goes first; 100 is ordinary.</summary>
@@ -37,10 +40,22 @@ public sealed class Stream : IEntityTypeConfiguration<Stream>
     public InDoubtRule InDoubt { get; set; }
     public bool TrackOpens { get; set; }
     public bool TrackClicks { get; set; }
-    /// <summary>How long content, subject with tags and metadata, and events are kept after a mail's last recipient is final; null: for ever.</summary>
+    /// <summary>How long content, the mail itself with all that belongs to it, and events with attempts are kept after its last recipient is
+    /// final; null: for ever.</summary>
     public TimeSpan? KeepContent { get; set; }
     public TimeSpan? KeepMetadata { get; set; }
     public TimeSpan? KeepEvents { get; set; }
+
+    /// <summary>A stream with what streams begin with.</summary>
+    public static Stream New(int projectId, string name) => new()
+    {
+        ProjectId = projectId,
+        Name = name,
+        Life = name == Otp ? OtpLife : DefaultLife,
+        KeepContent = DefaultKeepContent,
+        KeepMetadata = DefaultKeepMetadata,
+        KeepEvents = DefaultKeepEvents,
+    };
 
     public void Configure(EntityTypeBuilder<Stream> stream)
     {

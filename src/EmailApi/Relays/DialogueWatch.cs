@@ -16,6 +16,9 @@ sealed class DialogueWatch : IProtocolLogger
     bool isData;
     bool replyIsDone = true;
 
+    /// <summary>What was said, since it was cleared.</summary>
+    public Conversation Conversation { get; } = new();
+
     /// <summary>The final dot was handed to the network, and no reply to it has come.</summary>
     public bool IsDotUnanswered { get; private set; }
 
@@ -60,6 +63,7 @@ sealed class DialogueWatch : IProtocolLogger
         var bytes = buffer.AsSpan(offset, count);
         if (!isData)
         {
+            Conversation.Command(bytes, Secrets(buffer, offset, count));
             Step = StepOf(bytes) ?? Step;
             // With pipelining DATA is still a command of its own: its 354 must be waited for.
             if (bytes.EndsWith("DATA\r\n"u8)) { isData = true; tail.AsSpan().Clear(); }
@@ -67,6 +71,7 @@ sealed class DialogueWatch : IProtocolLogger
             return;
         }
 
+        Conversation.Message(count);
         if (bytes.Length >= 5) bytes[^5..].CopyTo(tail);
         else
         {
@@ -77,6 +82,12 @@ sealed class DialogueWatch : IProtocolLogger
         IsDotUnanswered = WasDotSent = tail.AsSpan().SequenceEqual("\r\n.\r\n"u8);
         Waiting?.Invoke(IsDotUnanswered);
     }
+
+    /// <summary>Where the bytes hold a user name or a password, counted from their first.</summary>
+    IList<AuthenticationSecret>? Secrets(byte[] buffer, int offset, int count) =>
+        AuthenticationSecretDetector?.DetectSecrets(buffer, offset, count) is { Count: > 0 } secrets
+            ? [.. secrets.Select(s => new AuthenticationSecret(s.StartIndex - offset, s.Length))]
+            : null;
 
     static SmtpStep? StepOf(ReadOnlySpan<byte> command) =>
         command.StartsWith("EHLO"u8) || command.StartsWith("HELO"u8) ? SmtpStep.Ehlo
@@ -89,6 +100,7 @@ sealed class DialogueWatch : IProtocolLogger
     {
         if (replyIsDone) reply.Clear();
         var bytes = buffer.AsSpan(offset, count);
+        Conversation.Reply(bytes);
         reply.AddRange(bytes[..Math.Min(count, Math.Max(0, MaxReplyBytes - reply.Count))]);
         replyIsDone = IsComplete();
         if (!replyIsDone) return;

@@ -23,10 +23,14 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
     /// <summary>Protocol and cipher; null in clear.</summary>
     public string? Tls => client is { IsSecure: true } ? $"{client.SslProtocol} {client.SslCipherSuite}" : null;
 
+    /// <summary>What was said for the last message, the connecting included when it was made for it.</summary>
+    public string Conversation => watch.Conversation.ToString();
+
     /// <summary>Sends one message to recipients that may share a transaction.</summary>
     /// <returns>An outcome for each recipient, in their order.</returns>
     public async Task<IReadOnlyList<Outcome>> SendAsync(MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
     {
+        watch.Conversation.Clear();
         for (var isRetry = false; ; isRetry = true)
         {
             var wasKept = IsConnected;

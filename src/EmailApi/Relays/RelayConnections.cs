@@ -37,7 +37,7 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
 
     public void Release(int slots) => Interlocked.Add(ref inUse, -slots);
 
-    public async Task<(IReadOnlyList<Outcome> Outcomes, string? Tls)> SendAsync(
+    public async Task<Dialogue> SendAsync(
         MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
     {
         var connection = Rent();
@@ -45,7 +45,7 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
         {
             var outcomes = await connection.SendAsync(message, needsSmtpUtf8, reversePath, recipients, cancel);
             breaker.Saw(outcomes[0]);
-            return (outcomes, connection.Tls);
+            return new(outcomes, connection.Tls, Relay.KeepConversations || !outcomes.All(o => o.IsTaken) ? connection.Conversation : null);
         }
         finally
         {
@@ -70,6 +70,12 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
         while (idle.TryPop(out var connection)) await connection.QuitAsync(deadline.Token);
     }
 }
+
+/// <summary>How one message went.</summary>
+/// <param name="Outcomes">For each recipient, in their order.</param>
+/// <param name="Tls">Protocol and cipher; null in clear.</param>
+/// <param name="Conversation">What was said; null when all was well and nobody wants to know.</param>
+public sealed record Dialogue(IReadOnlyList<Outcome> Outcomes, string? Tls = null, string? Conversation = null);
 
 /// <summary>Leaves a relay alone that cannot be reached: opens after 5 failures to connect in a row, then probes with one mail after 1 s,
 /// doubling to 60 s.</summary>

@@ -33,6 +33,8 @@ public sealed record RelayOptions : IValidatableObject
     /// <summary>Mails a second at most, per node; 0: no limit.</summary>
     [Range(0, 100_000)]
     public double RatePerSecond { get; init; }
+    /// <summary>Keeps what was said to the relay for every mail; else for those that it did not take.</summary>
+    public bool KeepConversations { get; init; }
     /// <summary>Wait for the TCP connection.</summary>
     [Range(typeof(TimeSpan), "00:00:01", "00:05:00")]
     public TimeSpan ConnectTimeout { get; init; } = TimeSpan.FromSeconds(30);

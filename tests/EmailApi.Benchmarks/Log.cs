@@ -1,0 +1,136 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using EmailApi.Benchmarks.Servers;
+using EmailApi.Data.Embedded;
+using Microsoft.Extensions.Logging.Abstractions;
+using Npgsql;
+
+namespace EmailApi.Benchmarks;
+
+/// <summary>How long the log takes to answer with much mail stored: every filter of GET /v1/emails, first and second pages, and one mail by
+/// its id; one request at a time.</summary>
+sealed class Log(Options options, CancellationToken cancel)
+{
+    const int DefaultMails = 1_000_000;
+    const int WarmUp = 10;
+    const int Requests = 200;
+    const double MaxP99 = 20;
+
+    readonly Random random = new(42);
+
+    /// <returns>The exit code: 1 when a p99 of the log is above 20 ms.</returns>
+    public async Task<int> RunAsync()
+    {
+        var mails = options.Mails ?? DefaultMails;
+        using var folder = new WorkFolder(options.Folder);
+        await using var postgres = await EmbeddedPostgres.StartAsync(folder.NewFolder("postgres"), NullLogger.Instance, cancel);
+        // Nothing is delivered: the queue stays as it is.
+        await using var app = await EmailApiServer.StartAsync(folder, postgres.ConnectionString, new Dictionary<string, string> { ["EmailApi__Role"] = "api" }, cancel);
+        await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
+        await new LogFill(database, mails, cancel).RunAsync();
+
+        var ids = await IdsAsync(database);
+        var isFast = true;
+        Console.WriteLine($"{"ms",-58}{"p50",8}{"p99",8}{"max",8}{"rows",6}");
+        foreach (var (name, path) in Paths(mails, ids)) isFast &= await MeasureAsync(app.Http, name, path, Requests) <= MaxP99;
+        foreach (var (name, query) in Pages()) isFast &= await MeasureAsync(app.Http, $"second page, {name}", await SecondPagesAsync(app.Http, query), Requests) <= MaxP99;
+        await MeasureAsync(app.Http, "/v1/ledger of one day", () => $"/v1/ledger?from={Day(-2)}&to={Day(-1)}", 20);
+        await MeasureAsync(app.Http, "/v1/ledger of 30 days", () => "/v1/ledger", 5);
+        Console.WriteLine(isFast ? $"Every p99 of the log is within {MaxP99} ms." : $"A p99 of the log is above {MaxP99} ms.");
+        return isFast ? 0 : 1;
+    }
+
+    IEnumerable<(string Name, Func<string> Path)> Paths(int mails, string[] ids)
+    {
+        yield return ("/v1/emails/{id}", () => $"/v1/emails/{ids[random.Next(ids.Length)]}");
+        yield return List("no filter", () => "");
+        yield return List("no filter, limit 100", () => "limit=100");
+        foreach (var status in new[] { "sent", "delivered", "bounced", "partial", "deferred", "scheduled", "queued", "sending", "held", "in_doubt", "suppressed", "complained" })
+            yield return List($"status={status}", () => $"status={status}");
+        yield return List("address, of one of 200,000", () => $"address=customer-{random.Next(200_000)}@example.com");
+        yield return List("address, in one mail of a hundred", () => $"address={LogFill.Frequent}");
+        yield return List("address that nobody has", () => $"address=nobody-{random.Next(100)}@example.com");
+        yield return List("stream, six mails of ten", () => "stream=transactional");
+        yield return List("stream, one mail of a hundred", () => "stream=alert");
+        yield return List("stream that nobody uses", () => "stream=none");
+        yield return List("tag=order:N, one mail", () => $"tag=order:{random.Next(mails)}");
+        yield return List("tag=campaign:c3, three mails of a hundred", () => "tag=campaign:c3");
+        yield return List("tag=order, half of the mails", () => "tag=order");
+        yield return List("tag=none", () => "tag=none");
+        yield return List("key, a quarter of the mails", () => "key=key_1");
+        yield return List("key, one mail of fifty", () => "key=key_seldom");
+        yield return List("key that nobody has", () => "key=none");
+        yield return List("subject, one mail", () => $"subject=Order%20{random.Next(mails)}%20has");
+        yield return List("subject, six mails of ten", () => "subject=shipped");
+        yield return List("subject, one mail of a hundred", () => "subject=disk");
+        yield return List("subject, a Japanese word", () => $"subject={Uri.EscapeDataString("請求書")}");
+        yield return List("subject, a Japanese number", () => $"subject={Uri.EscapeDataString($"請求書 {random.Next(9973)} の")}");
+        yield return List("subject, two letters", () => "subject=zz");
+        yield return List("subject that no mail has", () => "subject=zzzyyy");
+        yield return List("from and to, one day", () => $"from={Day(-random.Next(2, 30))}&to={Day(-1)}");
+        yield return List("to, three weeks ago", () => $"to={Day(-21)}");
+        yield return List("status=bounced, one day", () => $"status=bounced&from={Day(-9)}&to={Day(-8)}");
+        yield return List("status=sent, stream=alert", () => "status=sent&stream=alert");
+        yield return List("status=bounced, key seldom", () => "status=bounced&key=key_seldom");
+        yield return List("status=failed, stream=alert", () => "status=failed&stream=alert");
+        yield return List("status=sent, address of one", () => $"status=sent&address=customer-{random.Next(200_000)}@example.com");
+        yield return List("status=bounced, address in one of a hundred", () => $"status=bounced&address={LogFill.Frequent}");
+        yield return List("status=held, stream=otp", () => "status=held&stream=otp");
+        yield return List("stream=newsletter, tag=campaign:c3", () => "stream=newsletter&tag=campaign:c3");
+        yield return List("stream=alert, subject=disk, one day", () => $"stream=alert&subject=disk&from={Day(-9)}&to={Day(-8)}");
+        yield return List("stream=invoice, subject=shipped: none", () => "stream=invoice&subject=shipped");
+        yield return List("status=bounced, subject=disk", () => "status=bounced&subject=disk");
+        yield return List("status=delivered, tag=campaign:c3", () => "status=delivered&tag=campaign:c3");
+
+        static (string, Func<string>) List(string name, Func<string> query) => (name, () => $"/v1/emails?{query()}");
+    }
+
+    static IEnumerable<(string Name, string Query)> Pages() =>
+    [
+        ("no filter", ""), ("status=sent", "status=sent&"), ("status=bounced", "status=bounced&"), ("address in one of a hundred", $"address={LogFill.Frequent}&"),
+        ("stream=alert", "stream=alert&"), ("subject=disk", "subject=disk&"), ("tag=campaign:c3", "tag=campaign:c3&"),
+    ];
+
+    /// <summary>Walks a few pages and asks for one of those.</summary>
+    async Task<Func<string>> SecondPagesAsync(HttpClient http, string query)
+    {
+        var paths = new List<string>();
+        for (var cursor = ""; paths.Count < 10; paths.Add($"/v1/emails?{query}after={cursor}"))
+        {
+            using var page = JsonDocument.Parse(await http.GetStringAsync($"/v1/emails?{query}limit=100&after={cursor}", cancel));
+            if (page.RootElement.GetProperty("next_cursor").GetString() is not { } next) break;
+            cursor = next;
+        }
+
+        return () => paths[random.Next(paths.Count)];
+    }
+
+    async Task<double> MeasureAsync(HttpClient http, string name, Func<string> path, int requests)
+    {
+        var took = new List<double>();
+        var rows = 0;
+        for (var i = -Math.Min(WarmUp, requests); i < requests; i++)
+        {
+            var start = Stopwatch.GetTimestamp();
+            var body = await http.GetByteArrayAsync(path(), cancel);
+            if (i >= 0) took.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            using var answer = JsonDocument.Parse(body);
+            if (answer.RootElement.TryGetProperty("data", out var data)) rows = data.GetArrayLength();
+        }
+
+        took.Sort();
+        var p99 = Figures.Percentile(took, 0.99);
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-58}{Figures.Percentile(took, 0.5),8:0.0}{p99,8:0.0}{took[^1],8:0.0}{rows,6}{(p99 > MaxP99 ? "  slow" : "")}"));
+        return p99;
+    }
+
+    static string Day(int offset) => TimeProvider.System.GetUtcNow().Date.AddDays(offset).ToString("yyyy-MM-dd'T'HH:mm:ss'Z'", CultureInfo.InvariantCulture);
+
+    async Task<string[]> IdsAsync(NpgsqlDataSource database)
+    {
+        await using var command = database.CreateCommand("select array(select 'em_' || replace(id::text, '-', '') from emails tablesample system (1) where project_id = 1)");
+        command.CommandTimeout = 0;
+        return (string[])(await command.ExecuteScalarAsync(cancel))!;
+    }
+}
