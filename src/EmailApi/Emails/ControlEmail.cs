@@ -81,7 +81,7 @@ public static class ResolveEmail
 {
     public static async Task<GetEmailResponse> HandleAsync(string id, RequestBody<ResolveRequest> body, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        if (body.Value.Unknown?.Keys.FirstOrDefault() is { } field) throw Validation.Invalid([new(JsonPointer.Of(field), "unknown_field", $"There is no field {field}; leave it out.")]);
+        if (body.Value.Unknown?.Keys.FirstOrDefault() is { } field) throw Validation.Invalid([new(JsonPointer.Of(field), "unknown_field", $"There is no field {JsonPointer.Short(field)}; leave it out.")]);
         if (body.Value.As is not ("sent" or "failed")) throw Validation.Invalid([new("#/as", "unknown_value", "Give sent or failed.")]);
         var email = await db.FindOwnAsync(id, caller, cancel);
         var state = Words.Parse<RecipientState>(body.Value.As);
