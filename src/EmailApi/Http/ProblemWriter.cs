@@ -46,11 +46,12 @@ public static partial class ProblemWriter
             case ProblemException problem:
                 if (problem.RetryAfter is { } seconds) http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
                 return WriteAsync(http, problem.Kind, problem.Message, problem.Errors);
+            case Microsoft.AspNetCore.Connections.ConnectionResetException:
+            case IOException or OperationCanceledException when http.RequestAborted.IsCancellationRequested:
+                http.Response.StatusCode = 499;   // the client has gone: nobody reads an answer, and nothing here is wrong
+                return Task.CompletedTask;
             case BadHttpRequestException bad:
                 return WriteAsync(http, ProblemKind.OfStatus(bad.StatusCode), bad.StatusCode == 413 ? TooLargeDetail : Explain(bad.Message));
-            case OperationCanceledException when http.RequestAborted.IsCancellationRequested:
-                http.Response.StatusCode = 499;
-                return Task.CompletedTask;
             case PostgresException { SqlState: PostgresErrorCodes.CharacterNotInRepertoire }:
                 return WriteAsync(http, ProblemKind.BadRequest, "The character U+0000 stands nowhere in the data, so nothing can be found by it.");
             case not null when DatabaseTrouble.IsUnavailable(error):

@@ -1,6 +1,9 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
+using EmailApi.Http;
 using EmailApi.Tests.Support;
+using Microsoft.AspNetCore.Diagnostics;
+using Microsoft.AspNetCore.Http;
 
 namespace EmailApi.Tests.Http;
 
@@ -31,5 +34,19 @@ public sealed class ProblemTests
 
         Assert.Equal(400, (int)answer.StatusCode);
         Assert.DoesNotContain("EmailApi.", await answer.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_client_that_vanished_ends_quietly()
+    {
+        foreach (var error in new Exception[] { new BadHttpRequestException("Unexpected end of request content."), new IOException("gone"), new OperationCanceledException() })
+        {
+            var http = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };   // without services, so a log line would throw
+            http.Features.Set<IExceptionHandlerFeature>(new ExceptionHandlerFeature { Error = error });
+
+            await ProblemWriter.HandleAsync(http);
+
+            Assert.Equal(499, http.Response.StatusCode);
+        }
     }
 }
