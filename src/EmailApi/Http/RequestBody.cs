@@ -127,11 +127,10 @@ static class RequestBytes
 
     static async ValueTask<ReadResult> ReadAsync(HttpContext http, LargeTurns.Turn? turn)
     {
-        // No token: the server itself ends a read whose client has gone; a canceled one would leave the reader unfit for the server's next read.
-        if (turn is null) return await http.Request.BodyReader.ReadAsync(CancellationToken.None);
+        if (turn is null) return await http.Request.BodyReader.ReadAsync(http.RequestAborted);
         var reader = http.Request.BodyReader;
         await using var cut = turn.WasCut.Register(reader.CancelPendingRead);   // a canceled token would leave the reader unfit for the rest
-        var read = await reader.ReadAsync(CancellationToken.None);
+        var read = await reader.ReadAsync(http.RequestAborted);
         if (!read.IsCanceled) return read;
 
         reader.AdvanceTo(read.Buffer.End);

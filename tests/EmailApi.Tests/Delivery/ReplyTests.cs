@@ -50,12 +50,12 @@ public sealed class ReplyTests(SharedApp shared) : IClassFixture<SharedApp>
 
     [Theory]
     [InlineData(RelayStep.Connect, "close", "banner")]
-    [InlineData(RelayStep.Connect, "reset", "banner")]
+    [InlineData(RelayStep.Connect, "reset", "banner", "connect")]   // a reset may be there before the connecting is over
     [InlineData(RelayStep.Ehlo, "close", "ehlo")]
     [InlineData(RelayStep.Mail, "close", "mail")]
     [InlineData(RelayStep.Rcpt, "close", "rcpt")]
     [InlineData(RelayStep.Data, "reset", "data")]
-    public async Task A_connection_lost_before_the_final_dot_is_deferred_and_not_in_doubt(RelayStep step, string loss, string recordedStep)
+    public async Task A_connection_lost_before_the_final_dot_is_deferred_and_not_in_doubt(RelayStep step, string loss, string recordedStep, string? orStep = null)
     {
         await shared.BeginAsync();
         shared.Relay.AnswerAt(step, loss);
@@ -63,7 +63,7 @@ public sealed class ReplyTests(SharedApp shared) : IClassFixture<SharedApp>
         var id = await shared.App.SendAsync();
         await shared.Http.WaitForStatusAsync(id, "deferred");
 
-        Assert.Equal([$"deferred {recordedStep} no reply"], await shared.Http.AttemptsAsync(id));
+        Assert.Contains(Assert.Single(await shared.Http.AttemptsAsync(id)), new[] { $"deferred {recordedStep} no reply", $"deferred {orStep ?? recordedStep} no reply" });
         Assert.Equal(["accepted", "deferred"], await shared.Http.EventsAsync(id));
     }
 

@@ -18,7 +18,7 @@ public sealed class LargeTurnsTests(SharedApp shared) : IClassFixture<SharedApp>
         var tricklers = new List<Socket>();
         try
         {
-            for (var i = 0; i < 8; i++)
+            for (var i = 0; i < 5; i++)
             {
                 var trickler = new Socket(SocketType.Stream, ProtocolType.Tcp);
                 tricklers.Add(trickler);
@@ -27,11 +27,15 @@ public sealed class LargeTurnsTests(SharedApp shared) : IClassFixture<SharedApp>
             }
 
             using var answer = await app.Http.PostTextAsync("/v1/emails", Json.Mail(("text", $"\"{new string('x', 3_000_000)}\"")));
-            var cut = new byte[12];
-            await tricklers[0].ReceiveAsync(cut, Cancel);
+            var cuts = tricklers.ConvertAll(_ => new byte[12]);
+            var first = await Task.WhenAny(tricklers.Select(async (t, i) =>
+            {
+                await t.ReceiveAsync(cuts[i], Cancel);
+                return i;
+            })).Unwrap().WaitAsync(TimeSpan.FromSeconds(20), Cancel);   // the last one that has a turn keeps it, as nobody waits for it
 
             Assert.Equal(HttpStatusCode.Accepted, answer.StatusCode);
-            Assert.Equal("HTTP/1.1 408", Encoding.ASCII.GetString(cut));
+            Assert.Equal("HTTP/1.1 408", Encoding.ASCII.GetString(cuts[first]));
         }
         finally
         {

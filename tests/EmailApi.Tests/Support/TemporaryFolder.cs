@@ -19,5 +19,20 @@ public sealed class TemporaryFolder : IDisposable
         if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(folder, (UnixFileMode)0b111_000_000);
     }
 
-    public void Dispose() => Directory.Delete(Path, recursive: true);
+    /// <summary>A server that was killed a moment ago may still have a child that writes.</summary>
+    public void Dispose()
+    {
+        for (var attempt = 1; ; attempt++)
+        {
+            try
+            {
+                Directory.Delete(Path, recursive: true);
+                return;
+            }
+            catch (IOException) when (attempt < 50)
+            {
+                Thread.Sleep(100);
+            }
+        }
+    }
 }
