@@ -22,7 +22,7 @@ sealed class OpenApiSchemas : ISchemaFilter
         [typeof(RescheduleRequest)] = ["send_at"],
         [typeof(ResolveRequest)] = ["as"],
         [typeof(CreateKeyRequest)] = ["name", "scopes"],
-        [typeof(ProjectRequest)] = ["name"],
+        [typeof(ChangeKeyRequest)] = ["rate_limit"],
     };
 
     public void Apply(IOpenApiSchema schema, SchemaFilterContext context)
