@@ -61,9 +61,10 @@ public sealed partial class EmailSender(
 
         try
         {
+            var endedAt = clock.GetTimestamp();
             var stream = await streams.FindAsync(email.ProjectId, email.Stream, CancellationToken.None);
             var hasStandIn = runs.HasStandIn(relay);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i)));
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i, endedAt)));
         }
         catch (Exception error)
         {
@@ -78,7 +79,7 @@ public sealed partial class EmailSender(
             signals.Wake(relay.Relay.Name);
         }
 
-        AttemptFacts FactsOf(int i) => new(relay.Relay.Name, dialogue.Outcomes[i].Step, startedAt, clock.GetTimestamp(), dialogue.Tls)
+        AttemptFacts FactsOf(int i, long endedAt) => new(relay.Relay.Name, dialogue.Outcomes[i].Step, startedAt, endedAt, dialogue.Tls)
         {
             Conversation = dialogue.Outcomes[i].IsTaken && !relay.Relay.KeepConversations ? null : dialogue.Conversation,
         };

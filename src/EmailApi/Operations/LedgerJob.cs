@@ -42,16 +42,10 @@ public sealed partial class LedgerJob(EngineDatabase database, QueueMetrics metr
     public async Task RunAsync(CancellationToken cancel)
     {
         long found = 0;
-        var now = await NowAsync(cancel);
+        var now = await database.NowAsync(cancel);
         for (var day = 0; day < Days; day++) found += await CheckAsync(Partitions.FirstId(now - (day + 1) * Step), Partitions.FirstId(day == 0 ? now + Step : now - day * Step), cancel);
         metrics.LedgerMismatches = found;
         if (found > 0) LogMismatch(logger, found);
-    }
-
-    async Task<DateTimeOffset> NowAsync(CancellationToken cancel)
-    {
-        await using var command = database.Source.CreateCommand("select now()");
-        return (DateTimeOffset)(DateTime)(await command.ExecuteScalarAsync(cancel))!;
     }
 
     async Task<long> CheckAsync(Guid first, Guid last, CancellationToken cancel)

@@ -14,7 +14,7 @@ public sealed class RetentionJob(EngineDatabase database, Partitions partitions)
     public async Task RunAsync(CancellationToken cancel)
     {
         await using var connection = await database.Source.OpenConnectionAsync(cancel);
-        var now = await RetentionSql.NowAsync(connection, cancel);
+        var now = await database.NowAsync(cancel);
         foreach (var week in await partitions.WeeksAsync(cancel))
         {
             var streams = await RetentionSql.StreamsAsync(connection, week, cancel);

@@ -39,14 +39,6 @@ static class RetentionSql
         delete from emails e using due where e.id = any($1) and e.id = due.email_id
         """);
 
-    public static async Task<DateTimeOffset> NowAsync(NpgsqlConnection connection, CancellationToken cancel)
-    {
-        await using var command = new NpgsqlCommand("select now()", connection);
-        await using var reader = await command.ExecuteReaderAsync(cancel);
-        await reader.ReadAsync(cancel);
-        return reader.GetFieldValue<DateTimeOffset>(0);
-    }
-
     /// <summary>The streams that have mail in a week; that of a stream which was removed is kept as <c>transactional</c> keeps its own. Walks the
     /// index from stream to stream.</summary>
     public static async Task<IReadOnlyList<KeptStream>> StreamsAsync(NpgsqlConnection connection, PartitionWeek week, CancellationToken cancel)

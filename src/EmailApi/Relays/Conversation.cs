@@ -40,20 +40,15 @@ sealed class Conversation
 
     public void Reply(ReadOnlySpan<byte> bytes)
     {
-        if (messageBytes > 0)
-        {
-            Add(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"({messageBytes} bytes of message)")));
-            End(isOurs: true);
-            messageBytes = 0;
-        }
-
+        EndMessage();
         Add(bytes);
         End(isOurs: false);
     }
 
     /// <returns>Lines that begin with <c>C: </c> (ours) or <c>S: </c> (the relay's), separated by line feeds.</returns>
-    public override string ToString()
+    public string Text()
     {
+        EndMessage();
         var text = new StringBuilder(said.WrittenCount + 100);
         var start = 0;
         foreach (var (isOurs, end) in turns)
@@ -63,8 +58,15 @@ sealed class Conversation
             start = end;
         }
 
-        if (messageBytes > 0) text.Append(CultureInfo.InvariantCulture, $"C: ({messageBytes} bytes of message)\n");
         return text.ToString();
+    }
+
+    void EndMessage()
+    {
+        if (messageBytes == 0) return;
+        Add(Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"({messageBytes} bytes of message)")));
+        End(isOurs: true);
+        messageBytes = 0;
     }
 
     void Add(ReadOnlySpan<byte> bytes) => said.Write(bytes[..Math.Min(bytes.Length, Math.Max(0, MaxBytes - said.WrittenCount))]);

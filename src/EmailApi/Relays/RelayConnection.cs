@@ -24,7 +24,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
     public string? Tls => client is { IsSecure: true } ? $"{client.SslProtocol} {client.SslCipherSuite}" : null;
 
     /// <summary>What was said for the last message, the connecting included when it was made for it.</summary>
-    public string Conversation => watch.Conversation.ToString();
+    public string Conversation => watch.Conversation.Text();
 
     /// <summary>Sends one message to recipients that may share a transaction.</summary>
     /// <returns>An outcome for each recipient, in their order.</returns>
