@@ -321,14 +321,7 @@ public sealed class EmbeddedPostgresTests(EmbeddedPostgresTests.MadeOnce made) :
         catch (IOException) { return ""; }   // it ended just now
     }
 
-    static async Task EventuallyAsync(Func<bool> isSo)
-    {
-        for (var waited = 0; !isSo(); waited += 10)
-        {
-            Assert.True(waited < 15_000, "It did not happen within 15 s.");
-            await Task.Delay(10, Cancel);
-        }
-    }
+    static Task EventuallyAsync(Func<bool> isSo) => Eventually.IsAsync(isSo, TimeSpan.FromSeconds(15));
 
     static Task<object?> ScalarAsync(EmbeddedPostgres postgres, string sql) => ScalarAsync(postgres.ConnectionString, sql);
 

@@ -118,9 +118,5 @@ public sealed class ConnectionTests
         Assert.Equal(2, app.Relay.Mails.Count);
     }
 
-    static async Task WaitForConnectionsAsync(FakeRelay relay, int count)
-    {
-        using var late = new CancellationTokenSource(TimeSpan.FromSeconds(20));
-        while (relay.Connections.Count < count) await Task.Delay(20, late.Token);
-    }
+    static Task WaitForConnectionsAsync(FakeRelay relay, int count) => Eventually.IsAsync(() => relay.Connections.Count >= count, TimeSpan.FromSeconds(20));
 }

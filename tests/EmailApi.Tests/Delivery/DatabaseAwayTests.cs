@@ -163,15 +163,8 @@ public sealed class DatabaseAwayTests : IAsyncLifetime
     }
 
     /// <summary>Waits as a client does, by asking again.</summary>
-    Task BackAsync() => UntilAsync(async () =>
-        (await app.Http.GetAsync("/readyz", Cancel)).IsSuccessStatusCode && (await app.Http.GetAsync(Unknown, Cancel)).StatusCode is HttpStatusCode.NotFound);
+    Task BackAsync() => Eventually.IsAsync(async () =>
+        (await app.Http.GetAsync("/readyz", Cancel)).IsSuccessStatusCode && (await app.Http.GetAsync(Unknown, Cancel)).StatusCode is HttpStatusCode.NotFound, Limit);
 
-    static Task UntilAsync(Func<bool> isSo) => UntilAsync(() => Task.FromResult(isSo()));
-
-    static async Task UntilAsync(Func<Task<bool>> isSo)
-    {
-        using var late = CancellationTokenSource.CreateLinkedTokenSource(Cancel);
-        late.CancelAfter(Limit);
-        while (!await isSo()) await Task.Delay(10, late.Token);
-    }
+    static Task UntilAsync(Func<bool> isSo) => Eventually.IsAsync(isSo, Limit);
 }

@@ -65,13 +65,5 @@ public sealed class StandInTests
         Assert.All(ids, id => Assert.Single(second.CopiesOf(id)));
     }
 
-    static async Task UntilAsync(Func<Task<bool>> isSo)
-    {
-        var started = TimeProvider.System.GetTimestamp();
-        while (!await isSo())
-        {
-            Assert.True(TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(40), "It did not happen within 40 s.");
-            await Task.Delay(100);
-        }
-    }
+    static Task UntilAsync(Func<Task<bool>> isSo) => Eventually.IsAsync(isSo, TimeSpan.FromSeconds(40));
 }

@@ -12,13 +12,19 @@ public sealed class ConversationTests
             ? [.. lines.EnumerateArray().Select(l => l.GetString()!)]
             : null;
 
+    static async Task<string> SendRefusedAsync(TestApp app)
+    {
+        app.Relay.Answer("nobody@example.net", "550 5.1.1 no such user");
+        var id = await app.SendAsync("nobody@example.net");
+        await app.Http.WaitForStatusAsync(id, "bounced");
+        return id;
+    }
+
     [Fact]
     public async Task What_was_said_about_a_refused_mail_is_there_when_asked_for()
     {
         await using var app = await TestApp.StartAsync();
-        app.Relay.Answer("nobody@example.net", "550 5.1.1 no such user");
-        var id = await app.SendAsync("nobody@example.net");
-        await app.Http.WaitForStatusAsync(id, "bounced");
+        var id = await SendRefusedAsync(app);
 
         var lines = await LinesAsync(app, id);
 
@@ -65,9 +71,7 @@ public sealed class ConversationTests
     public async Task It_goes_when_the_mail_is_erased()
     {
         await using var app = await TestApp.StartAsync();
-        app.Relay.Answer("nobody@example.net", "550 5.1.1 no such user");
-        var id = await app.SendAsync("nobody@example.net");
-        await app.Http.WaitForStatusAsync(id, "bounced");
+        var id = await SendRefusedAsync(app);
 
         (await app.Http.DeleteAsync($"/v1/emails/{id}")).EnsureSuccessStatusCode();
 
@@ -85,7 +89,7 @@ public sealed class ConversationTests
 
         await client.AuthenticateAsync("shop-user", "a long secret");
 
-        var said = watch.Conversation.ToString();
+        var said = watch.Conversation.Text();
         Assert.Contains("C: AUTH PLAIN ********", said, StringComparison.Ordinal);
         Assert.DoesNotContain(Convert.ToBase64String(Encoding.UTF8.GetBytes("a long secret"))[..12], said, StringComparison.Ordinal);
         Assert.DoesNotContain(Convert.ToBase64String("\0shop-user\0a long secret"u8), said, StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using EmailApi.SmtpServer;
+using EmailApi.Tests.Support;
 
 namespace EmailApi.Tests.SmtpServer;
 
@@ -205,11 +206,7 @@ public class SmtpLimitsTests
         Assert.StartsWith("421 4.4.2", (await farewell)[^1]);
     }
 
-    static async Task UntilAsync(Func<bool> isSo)
-    {
-        for (var watch = Stopwatch.StartNew(); !isSo(); await Task.Delay(10))
-            Assert.True(watch.Elapsed < TimeSpan.FromSeconds(10), "It never came true.");
-    }
+    static Task UntilAsync(Func<bool> isSo) => Eventually.IsAsync(isSo, TimeSpan.FromSeconds(10));
 
     [Theory]
     [InlineData("POST / HTTP/1.1")]

@@ -67,15 +67,7 @@ static class TestAppExtensions
 
     /// <summary>Waits until something is so in the database.</summary>
     /// <exception cref="TimeoutException">It was not within 20 s.</exception>
-    public static async Task UntilAsync(this TestApp app, Func<EmailDb, Task<bool>> isSo)
-    {
-        var startedAt = TimeProvider.System.GetTimestamp();
-        while (!await app.QueryAsync(isSo))
-        {
-            if (TimeProvider.System.GetElapsedTime(startedAt) > Limit) throw new TimeoutException("It did not come about.");
-            await Task.Delay(10);
-        }
-    }
+    public static Task UntilAsync(this TestApp app, Func<EmailDb, Task<bool>> isSo) => Eventually.IsAsync(() => app.QueryAsync(isSo), Limit);
 
     /// <summary>A connection of the test's own, beside the app's.</summary>
     public static async Task<NpgsqlConnection> ConnectAsync(this TestApp app)
