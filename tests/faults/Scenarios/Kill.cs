@@ -1,0 +1,44 @@
+namespace EmailApi.Faults.Scenarios;
+
+/// <summary>F1, F2: what is answered is kept, what was in dialogue is marked.</summary>
+sealed class Kill() : Scenario(
+    "kill", "Nodes are killed with -9 while mail is accepted and sent: nothing is lost, and a double is a mail that was in dialogue at a kill, marked in_doubt.",
+    new("mails", 20_000, 1_600), new("kills", 50, 4), new("rate", 500, 500), new("relay-ms", 5, 5), new("nodes", 2, 2))
+{
+    static readonly TimeSpan SettledWithin = TimeSpan.FromSeconds(60);
+
+    public override async Task RunAsync(Run run)
+    {
+        await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
+        for (var i = 0; i < run["nodes"]; i++) await stage.AddNodeAsync();
+        using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
+        var (inDialogue, deadLeases) = (new HashSet<string>(), new HashSet<Guid>());
+
+        var posting = clients.PostAsync(1, run["mails"]);
+        for (var kill = 1; kill <= run["kills"]; kill++)
+        {
+            // The last one comes with the last mail, while it is on its way.
+            var after = (long)run["mails"] * kill / run["kills"] - (kill == run["kills"] ? 1 : run.Random.Next(20));
+            while (clients.Answered.Count < after && !posting.IsCompleted) await Task.Delay(5, run.Cancel);
+
+            var node = stage.Nodes[run.Random.Next(stage.Nodes.Count)];
+            node.Kill();
+            inDialogue.UnionWith((await stage.ListAsync<Guid>("select email_id from queue where lease_until is not null")).Select(id => $"em_{id:n}"));
+            deadLeases.UnionWith(await stage.ListAsync<Guid>("select distinct lease_token from queue where lease_until is not null"));
+            await node.StartAsync();
+        }
+
+        var lastKill = run.Elapsed;
+        await posting;
+        await Task.Delay(lastKill + SettledWithin - run.Elapsed is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero, run.Cancel);
+        var stuck = (await stage.ListAsync<Guid>("select lease_token from queue where lease_until is not null")).Count(deadLeases.Contains);
+        await stage.SettleAsync(run.Cancel);
+
+        var ends = await BothEnds.CountAsync(stage, clients);
+        ends.Judge(run, run["mails"]);
+        run.Count("claimed at a kill", inDialogue.Count);
+        run.AtMost("doubled outside a kill", ends.Doubled.Count(id => !inDialogue.Contains(id)), 0);
+        run.AtMost("doubled by each kill, on average", (double)ends.Doubled.Count / run["kills"], 2);
+        run.AtMost("stuck in sending after 60 s", stuck, 0);
+    }
+}
