@@ -54,7 +54,7 @@ static class RecordSql
         ), gone as (
             delete from queue q using result r where q.email_id = r.email_id and q.n = r.n and r.next not in ({Open})
         ), kept as (
-            update queue q set lease_until = null, due_at = coalesce(now() + r.wait, 'infinity'),
+            update queue q set lease_until = null, due_at = coalesce(now() + r.wait, 'infinity'), is_retry = true,
                 claims = case r.proof when 'dead' then q.claims else 0 end, doubts = q.doubts + r.is_doubt::int
             from result r where q.email_id = r.email_id and q.n = r.n and r.next in ({Open})
         ), changed as (

@@ -28,7 +28,6 @@ public static class HttpSetup
             builder.WebHost.UseUrls(DefaultUrl);
 
         builder.AddLogging();
-        builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.ConfigureHttpJsonOptions(o =>
         {
             o.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
