@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using EmailApi.Tests.Support;
@@ -77,6 +78,19 @@ sealed class Stage : IAsyncDisposable
     {
         await using var command = database.CreateCommand(sql);
         return await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>The node that a connection to the relay belongs to; null when it is gone.</summary>
+    public Node? NodeOf(int relayConnection) =>
+        Sockets.OwnerOf(Relay.Connections[relayConnection - 1].ClientPort, [.. nodes.Where(n => n.IsRunning).Select(n => n.Process.Id)]) is { } id ? nodes.Find(n => n.IsRunning && n.Process.Id == id) : null;
+
+    /// <summary>Waits until the relay has taken a mail more than it had.</summary>
+    /// <returns>How long that took.</returns>
+    public async Task<TimeSpan> UntilNextMailAsync(CancellationToken cancel)
+    {
+        var startedAt = Stopwatch.StartNew();
+        for (var had = Relay.Mails.Count; Relay.Mails.Count == had;) await Task.Delay(20, cancel);
+        return startedAt.Elapsed;
     }
 
     /// <summary>Waits until nothing is due or being sent any more; what is held or deferred stays.</summary>

@@ -8,7 +8,8 @@ using Npgsql;
 namespace EmailApi.Delivery;
 
 /// <summary>A recipient that this node has a lease on: it is being sent.</summary>
-public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts);
+/// <param name="Claims">This one, and those before it in a row that broke.</param>
+public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts, int Claims);
 
 /// <summary>Claimed recipients of one email, with what is needed to send to them.</summary>
 /// <param name="Date">The Date field: acceptance or <c>send_at</c>.</param>
@@ -58,17 +59,17 @@ public sealed class DeliveryQueue(EngineDatabase database)
             select email_id, n from free where place <= share order by case when (select count(*) from first) > $2 then random() end limit $2
         ), leased as (
             update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1, stand_in = $5
-            from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts
+            from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts, q.claims
         )
         select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
                coalesce(e.send_at, e.created_at), e.envelope, c.is_protected,
-               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end
+               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end, l.claims
         from leased l
         join recipients r on r.email_id = l.email_id and r.n = l.n
         join emails e on e.id = l.email_id
         left join contents c on c.email_id = l.email_id
         union all
-        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null
+        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint
         from (select email_id from stopped where not exists (select from leased) limit 1) s   -- says only: look again
         order by 1, 2
         """;
@@ -177,7 +178,7 @@ public sealed class DeliveryQueue(EngineDatabase database)
             }
 
             recipients.Add(new(emailId, reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3),
-                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6)));
+                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6), reader.GetInt16(14)));
         }
 
         return emails;

@@ -13,7 +13,6 @@ public sealed partial class SweepQueue(
     : BackgroundService
 {
     const int MaxRows = 500;
-    const int PoisonClaims = 3;
     const int AdoptEveryRounds = 30;   // it reads the whole queue
     const int DropEveryRounds = 60;   // for what expired, or ended on two nodes at once
 
@@ -90,15 +89,15 @@ public sealed partial class SweepQueue(
             """);
         return await ReadAsync(command, row =>
         {
-            var transition = row.GetInt16(3) >= PoisonClaims
-                ? new Transition(RecipientState.Failed, Reason: "poison")
+            var transition = row.GetInt16(3) >= Transition.PoisonClaims
+                ? Transition.Poison
                 : Transition.Of(new Outcome.InDoubt(""), 1, doubts: 0, Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
             var now = clock.GetTimestamp();
             return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
             {
                 Attempt = new(row.GetString(5), SmtpStep.Dot, now, now, null),
                 Reply = RelayReply.None("The node that was sending it ended before the outcome was recorded."),
-                IsDoubt = transition.Reason != "poison",
+                IsDoubt = transition != Transition.Poison,
             };
         }, cancel);
     }

@@ -93,6 +93,22 @@ public sealed class LeaseTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
+    public async Task A_dead_nodes_mail_does_not_wait_behind_the_backlog()
+    {
+        await using var app = await TestApp.StartAsync("--EmailApi:Relays:0:MaxConnections=1", "--EmailApi:Role=api");
+        var first = await app.SendAsync();
+        await app.ExecuteAsync("update queue set lease_until = now() - interval '1 second', lease_token = gen_random_uuid(), claims = 1");
+        var later = await app.SendAsync();
+
+        await app.Services.GetRequiredService<SweepQueue>().SettleDeadAsync(Cancel);
+        var claimed = await app.Services.GetRequiredService<DeliveryQueue>().ClaimAsync("test", 1, Cancel);
+
+        Assert.Equal("in_doubt", (await app.Http.EventsAsync(first))[^1]);
+        Assert.Equal([first.ToGuid()], claimed.Select(c => c.Id).ToArray());
+        Assert.Equal("queued", await app.Http.StatusAsync(later));
+    }
+
+    [Fact]
     public async Task A_mail_whose_node_died_three_times_is_poison()
     {
         await shared.BeginAsync();
