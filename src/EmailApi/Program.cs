@@ -49,7 +49,7 @@ public static class Program
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
-        builder.AddPauses();          // the emergency stop
+        builder.AddPauses(settings);   // the emergency stop
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();

@@ -23,28 +23,29 @@ public sealed class DeliveryQueue(EngineDatabase database)
 {
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
 
-    /// <summary>What is paused is held instead. One statement: the highest priority that has due mail, projects in equal shares, oldest first within each; walks the index
-    /// from project to project, so that its cost does not grow with anybody's backlog.</summary>
+    /// <summary>What is paused is held instead. One statement: the highest priority that has due mail, projects in equal shares, within each new mail and retries in
+    /// equal shares, oldest first; walks the index from one to the next, so that its cost does not grow with anybody's backlog.</summary>
     const string Claim = $"""
-        with recursive pairs as (
-            (select priority, project_id from queue where lane = $1 and lease_until is null order by priority, project_id limit 1)
+        with recursive kinds as (
+            (select priority, project_id, is_retry from queue where lane = $1 and lease_until is null order by priority, project_id, is_retry limit 1)
             union all
-            select next.priority, next.project_id from pairs cross join lateral (
-                select q.priority, q.project_id from queue q
-                where q.lane = $1 and q.lease_until is null and (q.priority, q.project_id) > (pairs.priority, pairs.project_id)
-                order by q.priority, q.project_id limit 1) next
+            select next.priority, next.project_id, next.is_retry from kinds cross join lateral (
+                select q.priority, q.project_id, q.is_retry from queue q
+                where q.lane = $1 and q.lease_until is null and (q.priority, q.project_id, q.is_retry) > (kinds.priority, kinds.project_id, kinds.is_retry)
+                order by q.priority, q.project_id, q.is_retry limit 1) next
         ), due as materialized (
-            select pairs.priority, pairs.project_id from pairs cross join lateral (   -- "exists" would be planned as a join with all that is due
-                select from queue q where q.lane = $1 and q.lease_until is null and q.priority = pairs.priority
-                    and q.project_id = pairs.project_id and q.due_at <= now() and q.expires_at > now() limit 1) any_due
+            select kinds.priority, kinds.project_id, kinds.is_retry from kinds cross join lateral (   -- "exists" would be planned as a join with all that is due
+                select from queue q where q.lane = $1 and q.lease_until is null and q.priority = kinds.priority
+                    and q.project_id = kinds.project_id and q.is_retry = kinds.is_retry and q.due_at <= now() and q.expires_at > now() limit 1) any_due
         ), first as materialized (
-            select priority, project_id, ceil($2::numeric / count(*) over ())::int as share,
+            select priority, project_id, is_retry,
+                   ceil(ceil($2::numeric / (select count(distinct project_id) from due d where d.priority = due.priority)) / count(*) over (partition by project_id))::int as share,
                    case when exists (select from pauses where resumed_at is null) then {MorePaused} / count(*) over () else 0 end as more   -- to hold on the way
             from due where priority = (select min(priority) from due)
         ), seen as materialized (
             select row.*, first.share, first.more from first cross join lateral (
-                select q.email_id, q.n, q.lane, q.project_id, q.due_at from queue q
-                where q.lane = $1 and q.lease_until is null and q.priority = first.priority and q.project_id = first.project_id
+                select q.email_id, q.n, q.lane, q.project_id, q.is_retry, q.due_at from queue q
+                where q.lane = $1 and q.lease_until is null and q.priority = first.priority and q.project_id = first.project_id and q.is_retry = first.is_retry
                     and q.due_at <= now() and q.expires_at > now()
                 order by q.due_at limit first.share + first.more for update skip locked) row
         ), stopped as materialized (
@@ -52,12 +53,12 @@ public sealed class DeliveryQueue(EngineDatabase database)
                 cross join lateral (select x.note from pauses x where x.resumed_at is null and {PauseSql.Matches} order by x.id limit 1) x
             where (select max(more) from first) > 0
         ), {PauseSql.Hold}, free as (
-            select q.email_id, q.n, q.share, row_number() over (partition by q.project_id order by q.due_at) as place
+            select q.email_id, q.n, q.share, row_number() over (partition by q.project_id, q.is_retry order by q.due_at) as place
             from seen q where not exists (select from stopped s where s.email_id = q.email_id and s.n = q.n)
         ), picked as materialized (
             select email_id, n from free where place <= share order by case when (select count(*) from first) > $2 then random() end limit $2
         ), leased as (
-            update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1
+            update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1, stand_in = $5
             from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts, q.claims
         )
         select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
@@ -80,14 +81,15 @@ public sealed class DeliveryQueue(EngineDatabase database)
     readonly ConcurrentQueue<Guid> unanswered = new();
 
     /// <param name="free">Free connections of the lane: a claimed recipient is on its way, so none waits behind another.</param>
-    public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel)
+    /// <param name="standIn">The relay that it is claimed for, if it is not the lane's own.</param>
+    public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel, string? standIn = null)
     {
         while (true)
-            if (await TryClaimAsync(lane, free, cancel) is { } claimed) return claimed;
+            if (await TryClaimAsync(lane, free, standIn, cancel) is { } claimed) return claimed;
     }
 
     /// <returns>Null when all that was seen is paused, and now held: there may be more behind it.</returns>
-    async Task<List<ClaimedEmail>?> TryClaimAsync(string lane, int free, CancellationToken cancel)
+    async Task<List<ClaimedEmail>?> TryClaimAsync(string lane, int free, string? standIn, CancellationToken cancel)
     {
         var token = Guid.NewGuid();
         live[token] = free;   // before the statement: renewing starts with the lease
@@ -101,7 +103,14 @@ public sealed class DeliveryQueue(EngineDatabase database)
                 {
                     IndexPlans.Command(),
                     new(PauseSql.LockShared),
-                    new(Claim) { Parameters = { new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease } } },
+                    new(Claim)
+                    {
+                        Parameters =
+                        {
+                            new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease },
+                            new() { Value = (object?)standIn ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text },
+                        },
+                    },
                 },
             };
             await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has

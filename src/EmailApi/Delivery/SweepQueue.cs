@@ -82,7 +82,7 @@ public sealed partial class SweepQueue(
     async Task<List<Result>> DeadAsync(CancellationToken cancel)
     {
         await using var command = database.Source.CreateCommand($"""
-            select q.email_id, q.n, q.lease_token, q.claims, q.doubts, q.lane, coalesce(s.in_doubt, 'retry')
+            select q.email_id, q.n, q.lease_token, q.claims, q.doubts, coalesce(q.stand_in, q.lane), coalesce(s.in_doubt, 'retry')
             from queue q join emails e on e.id = q.email_id
             left join streams s on s.project_id = q.project_id and s.name = e.stream
             where q.lease_until < now() order by q.lease_until limit {MaxRows}

@@ -6,15 +6,16 @@ using Npgsql;
 
 namespace EmailApi.Emails;
 
-/// <summary>POST /v1/emails/cancel: ends what has not left of all mail that a filter finds, the same filter that GET /v1/emails takes.</summary>
+/// <summary>POST /v1/emails/cancel: ends what has not left of all mail that a filter finds, the same filter that GET /v1/emails takes. A bound key ends
+/// what it sent itself, a test key what test keys sent.</summary>
 public static class CancelEmails
 {
     /// <summary>So many emails at a time: no transaction of ours stays open long.</summary>
     const int Step = 500;
 
-    public static async Task<CancelEmailsResponse> HandleAsync([AsParameters] EmailFilterQuery query, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+    public static async Task<CancelEmailsResponse> HandleAsync([AsParameters] EmailFilterQuery query, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        var filter = EmailFilter.Read(query, http);
+        var filter = EmailFilter.Read(query);
         if (filter == new EmailFilter()) throw new ProblemException(ProblemKind.BadRequest, $"Give at least one of {string.Join(", ", EmailFilter.Names)}: without, all open mail of the project would be canceled.");
         if (caller.IsBound) filter = filter with { Key = caller.KeyId };
 
@@ -36,8 +37,9 @@ public static class CancelEmails
         await db.Database.OpenConnectionAsync(cancel);
         await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
         command.Parameters.AddWithValue("last", last);
-        var emails = filter.Query(caller.ProjectId, command.Parameters, """
+        var emails = filter.Query(caller.ProjectId, command.Parameters, $"""
             and e.id > @last and e.id in (select q.email_id from queue q where q.project_id = @project and q.email_id > @last and q.lease_until is null)
+            {(caller.Mode is KeyMode.Test ? "and e.key_id in (select k.id from api_keys k where k.project_id = @project and k.mode = 'test')" : "")}
             """, "asc", Step);
         command.CommandText = $"select e.id from ({emails}) e order by e.id";
         var ids = new List<Guid>();

@@ -33,18 +33,8 @@ public sealed record EmailFilter
     static readonly string[] Statuses = [.. Words.All<RecipientState>(), Partial];
     const string Partial = "partial";
 
-    /// <param name="http">The request: a filter that is not known would be a promise not kept.</param>
-    /// <param name="others">Parameters that the endpoint takes beside the filter.</param>
     /// <exception cref="ProblemException">400, naming the parameter and what would be right.</exception>
-    public static EmailFilter Read(EmailFilterQuery query, HttpContext http, params string[] others)
-    {
-        string[] known = [.. Names, .. others];
-        if (http.Request.Query.Keys.FirstOrDefault(k => !known.Contains(k)) is { } unknown)
-            throw new ProblemException(ProblemKind.BadRequest, $"There is no filter {unknown}; there are {string.Join(", ", known)}.");
-        return Read(query);
-    }
-
-    static EmailFilter Read(EmailFilterQuery query) => new()
+    public static EmailFilter Read(EmailFilterQuery query) => new()
     {
         Status = Text(query.Status, "status") is not { } status ? null
             : Statuses.Contains(status) ? status : throw Wrong("status", $"is one of {string.Join(", ", Statuses)}", status),

@@ -11,9 +11,9 @@ namespace EmailApi.Emails;
 public static class ListEmails
 {
     public static async Task<Page<ListedEmail>> HandleAsync(
-        [AsParameters] EmailFilterQuery query, string? after, int? limit, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+        [AsParameters] EmailFilterQuery query, string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        var filter = EmailFilter.Read(query, http, "after", "limit");
+        var filter = EmailFilter.Read(query);
         var take = Paging.Limit(limit);
 
         var command = new NpgsqlBatchCommand();

@@ -29,7 +29,6 @@ public static class HttpSetup
             builder.WebHost.UseUrls(DefaultUrl);
 
         builder.AddLogging();
-        builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.ConfigureHttpJsonOptions(o =>
         {
             o.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
@@ -50,6 +49,7 @@ public static class HttpSetup
             o.Limits.MaxConcurrentConnections = 10_000;
         });
         builder.AddOpenApi();
+        builder.Services.AddSingleton<QueryParameters>();   // reads the contract's descriptions
     }
 
     public static void UseHttp(this WebApplication app)
@@ -76,6 +76,11 @@ public static class HttpSetup
         app.UseRouting();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.Use((http, next) =>
+        {
+            http.RequestServices.GetRequiredService<QueryParameters>().Check(http);
+            return next(http);
+        });
     }
 
     /// <summary>What the libraries say is of use when something is wrong; failed commands and requests are logged once, by us.</summary>
