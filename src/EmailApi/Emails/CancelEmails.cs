@@ -33,17 +33,9 @@ public static class CancelEmails
     /// <summary>Emails with recipients that nobody is sending, by id; those that the filter finds at this moment.</summary>
     static async Task<List<Guid>> OpenAsync(EmailFilter filter, Caller caller, EmailDb db, Guid last, CancellationToken cancel)
     {
-        await db.Database.OpenConnectionAsync(cancel);
-        await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
-        command.Parameters.AddWithValue("last", last);
-        var emails = filter.Query(caller.ProjectId, command.Parameters, """
-            and e.id > @last and e.id in (select q.email_id from queue q where q.project_id = @project and q.email_id > @last and q.lease_until is null)
-            """, "asc", Step);
-        command.CommandText = $"select e.id from ({emails}) e order by e.id";
-        var ids = new List<Guid>();
-        await using var reader = await command.ExecuteReaderAsync(cancel);
-        while (await reader.ReadAsync(cancel)) ids.Add(reader.GetGuid(0));
-        return ids;
+        await using var transaction = await db.Database.BeginTransactionAsync(cancel);
+        return await new EmailSearch(filter, caller.ProjectId).OldestAsync(
+            (NpgsqlConnection)db.Database.GetDbConnection(), new("queue q where q.project_id = @project and q.lease_until is null", "q.email_id"), last, Step, cancel);
     }
 }
 
