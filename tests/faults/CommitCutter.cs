@@ -23,6 +23,7 @@ sealed class CommitCutter : IAsyncDisposable
         server = new(IPAddress.Parse(database.Host!), database.Port);
         random = new(seed);
         listener.Start(256);
+        database.SslMode = SslMode.Disable;   // nothing to read else
         database.Port = ((IPEndPoint)listener.LocalEndpoint).Port;
         ConnectionString = database.ConnectionString;
         accepting = AcceptAsync();
@@ -153,7 +154,7 @@ sealed class CommitCutter : IAsyncDisposable
         /// <summary>Remembers what the client works on: Parse ('P') names a statement, Bind ('B') and Query ('Q') run one.</summary>
         bool Read(byte[] message)
         {
-            var fields = Encoding.UTF8.GetString(message, 5, Math.Min(message.Length - 5, 4000)).Split('\0', 3);
+            var fields = Encoding.UTF8.GetString(message, 5, Math.Min(message.Length - 5, 8000)).Split('\0', 3);
             lock (gate)
             {
                 if (message[0] == 'P') statements[fields[0]] = fields[1];

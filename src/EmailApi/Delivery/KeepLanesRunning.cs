@@ -1,5 +1,6 @@
 using EmailApi.Capture;
 using EmailApi.Data;
+using EmailApi.Http;
 using EmailApi.Relays;
 using Hangfire;
 using Hangfire.States;
@@ -15,8 +16,8 @@ public sealed partial class KeepLanesRunning(
 {
     static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(10);
     static readonly TimeSpan HangfireMayTake = TimeSpan.FromSeconds(5);
-    /// <summary>How long dialogues may go on once the node stops.</summary>
-    public static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(25);
+    /// <summary>How long dialogues may go on once the node stops: 25 s, of which the clients' connections may have taken some.</summary>
+    public static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(25) - QuietStop.Limit;
 
     readonly Dictionary<string, long> askedAt = new(StringComparer.Ordinal);
 

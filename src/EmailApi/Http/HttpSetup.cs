@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using EmailApi.Data;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.Options;
 
@@ -36,6 +37,10 @@ public static class HttpSetup
         });
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.Services.AddSingleton<HttpListeners>();
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<HttpListeners>());
+        builder.Services.AddSingleton<QuietStop>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<QuietStop>());
         builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<AppOptions>>(TrustProxies);
         builder.WebHost.ConfigureKestrel(o =>
         {
@@ -50,6 +55,16 @@ public static class HttpSetup
     public static void UseHttp(this WebApplication app)
     {
         app.Lifetime.ApplicationStarted.Register(() => app.Services.GetRequiredService<StartProgress>().IsOver = true);
+        var stop = app.Services.GetRequiredService<QuietStop>();
+        app.Use((context, next) =>
+        {
+            context.Response.OnStarting(state =>
+            {
+                stop.SayClose((HttpContext)state);
+                return Task.CompletedTask;
+            }, context);
+            return next(context);
+        });
         app.UseForwardedHeaders();
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {

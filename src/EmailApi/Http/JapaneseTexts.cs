@@ -82,6 +82,7 @@ static class JapaneseTexts
         ["There is no parameter {0} here; there are {1}."] = "ここには {0} というパラメーターはありません。使えるのは {1} です。",
         ["{0} {1}; {2} is not."] = "{0} {1:ja}。指定された値：{2}",
         ["is one of {0}"] = "は {0} のいずれかを指定してください",
+        ["has a letter or a digit"] = "には文字か数字を含めてください",
         ["has 1 to {0} characters"] = "は 1〜{0} 文字で指定してください",
         ["is a time with its offset (RFC 3339), such as 2026-12-01T09:00:00%2B09:00"] = "は 2026-12-01T09:00:00%2B09:00 のように、オフセット付きの日時（RFC 3339）で指定してください",
         ["address is a whole address ({0}); {1} is not."] = "address にはアドレス全体を指定してください（{0:ja}）。指定された値：{1}",
