@@ -106,6 +106,7 @@ public sealed partial class EmailSender(
             Attempt = attempt,
             IsDoubt = outcome is Outcome.InDoubt,
             IsSensitive = email.IsProtected,
+            Number = recipient.Attempts + 1,
             Reply = outcome switch
             {
                 Outcome.Replied replied => replied.Reply,
