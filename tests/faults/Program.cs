@@ -10,7 +10,7 @@ using EmailApi.Tests.Support;
 if (args is [EntryPoint.App, .. var settings]) return await EmailApi.Program.Main(settings);   // a node
 
 // The fault suite: run [--short] [NAME…] [mails=… kills=… seed=…].
-Scenario[] all = [new Kill()];
+Scenario[] all = [new Kill(), new Restored(), new PgBouncer(), new Connections()];
 
 using var stop = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);

@@ -13,7 +13,7 @@ sealed class DatabaseChecks(CommandDatabase database, AppOptions settings, TimeP
     /// <summary>Leases are 30 s and retries minutes; a difference of seconds shows first in what people read.</summary>
     static readonly TimeSpan MaxClockDifference = TimeSpan.FromSeconds(2);
 
-    const int NodeConnections = DataSetup.EngineConnections + DataSetup.OrdinaryConnections + DataSetup.HangfireConnections;
+    const int NodeConnections = DataSetup.NodeConnections;
 
     NpgsqlDataSource Source => database.Source;
 
