@@ -25,9 +25,9 @@ public static class DataSetup
     public static async Task AddDataAsync(this WebApplicationBuilder builder, AppOptions settings)
     {
         var connectionString = builder.Configuration.GetConnectionString("EmailApi");
+        var direct = DirectOf(builder.Configuration);   // before anything is started
         if (string.IsNullOrWhiteSpace(connectionString)) connectionString = await builder.AddEmbeddedAsync(settings);
         else Check(connectionString);
-        var direct = DirectOf(builder.Configuration);
         var isPooled = direct is not null;
 
         builder.Services.AddSingleton(_ => Source("ordinary", Through(isPooled, For(connectionString, "EmailApi", OrdinaryConnections), connectionString)));
