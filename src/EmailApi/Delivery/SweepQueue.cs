@@ -9,7 +9,7 @@ namespace EmailApi.Delivery;
 /// <summary>Once a second, without Hangfire: expires what is too late, settles what a dead node left behind, and moves mail of lanes that are
 /// gone, and walks on with what was paused or resumed. What it finds goes through the same record as every other outcome, which looks again before it writes.</summary>
 public sealed partial class SweepQueue(
-    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
+    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, Restore.EpochCheck epoch, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
     : BackgroundService
 {
     const int MaxRows = 500;
@@ -27,8 +27,15 @@ public sealed partial class SweepQueue(
         {
             try
             {
-                await SweepAsync(stoppingToken);
-                reachableSince ??= clock.GetTimestamp();
+                if (await epoch.IsFitAsync(stoppingToken))
+                {
+                    await SweepAsync(stoppingToken);
+                    reachableSince ??= clock.GetTimestamp();
+                }
+                else
+                {
+                    reachableSince = null;   // restored: nothing ends until a person releases it
+                }
             }
             catch (Exception error) when (!stoppingToken.IsCancellationRequested)
             {

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using EmailApi.Tests.Support;
 
 namespace EmailApi.Faults.Scenarios;
