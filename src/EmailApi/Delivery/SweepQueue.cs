@@ -13,6 +13,7 @@ public sealed partial class SweepQueue(
     : BackgroundService
 {
     const int MaxRows = 500;
+    static readonly TimeSpan Apart = TimeSpan.FromSeconds(10);
     const int AdoptEveryRounds = 30;   // it reads the whole queue
     const int DropEveryRounds = 60;   // for what expired, or ended on two nodes at once
 
@@ -99,6 +100,8 @@ public sealed partial class SweepQueue(
             var transition = row.GetInt16(3) >= Transition.PoisonClaims
                 ? Transition.Poison
                 : Transition.Of(new Outcome.InDoubt(""), 1, doubts: 0, Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
+            // A second time may be one mail's doing: those that were beside it go apart, so that it does not take them along for a third.
+            if (row.GetInt16(3) == Transition.PoisonClaims - 1 && transition.Wait is not null) transition = transition with { Wait = Apart * Random.Shared.NextDouble() };
             var now = clock.GetTimestamp();
             return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
             {
