@@ -169,6 +169,12 @@ namespace EmailApi.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("expires_at");
 
+                    b.Property<bool>("IsRetry")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("is_retry");
+
                     b.Property<string>("Lane")
                         .IsRequired()
                         .HasColumnType("text")
@@ -190,6 +196,10 @@ namespace EmailApi.Migrations
                         .HasColumnType("integer")
                         .HasColumnName("project_id");
 
+                    b.Property<string>("StandIn")
+                        .HasColumnType("text")
+                        .HasColumnName("stand_in");
+
                     b.HasKey("EmailId", "N")
                         .HasName("pk_queue");
 
@@ -200,7 +210,7 @@ namespace EmailApi.Migrations
                         .HasDatabaseName("ix_queue_leased")
                         .HasFilter("lease_until is not null");
 
-                    b.HasIndex("Lane", "Priority", "ProjectId", "DueAt")
+                    b.HasIndex("Lane", "Priority", "ProjectId", "IsRetry", "DueAt")
                         .HasDatabaseName("ix_queue_free")
                         .HasFilter("lease_until is null");
 

@@ -13,7 +13,7 @@ public sealed record EmailFilter
     public string? Tag { get; init; }
     /// <summary>The id of the key that sent it.</summary>
     public string? Key { get; init; }
-    /// <summary>A part of the subject, in any case.</summary>
+    /// <summary>A part of the subject, in any case; one or two letters or digits of ASCII are found where a word begins.</summary>
     public string? Subject { get; init; }
     /// <summary>Accepted at this time or later.</summary>
     public DateTimeOffset? From { get; init; }

@@ -51,7 +51,7 @@ public static class Program
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
         builder.AddRestore();         // what leaves nothing: a database that was restored
-        builder.AddPauses();          // the emergency stop
+        builder.AddPauses(settings);   // the emergency stop
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();

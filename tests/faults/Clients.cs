@@ -11,7 +11,7 @@ using EmailApi.Tests.Support;
 namespace EmailApi.Faults;
 
 /// <summary>Clients that post mail, each under an idempotency key of its own, and repeat it until it is answered. They keep to one node and go to the
-/// next when that refuses the connection.</summary>
+/// next when that refuses the connection or breaks it.</summary>
 sealed class Clients : IDisposable
 {
     static readonly string Paragraph = string.Concat(Enumerable.Repeat("The quick brown fox jumps over the lazy dog. ", 38));
@@ -26,6 +26,8 @@ sealed class Clients : IDisposable
     TimeSpan nextAt;
     int differing, refused, cut, unavailable;
     long slowestUnavailable;
+    volatile bool isStopped;
+    volatile int allowed = int.MaxValue;
 
     /// <param name="perSecond">New mails a second at most, all clients together; 0: as many as are taken. Time in which no node answers is not made up for.</param>
     public Clients(IEnumerable<Uri> nodes, double perSecond, CancellationToken cancel)
@@ -67,6 +69,12 @@ sealed class Clients : IDisposable
         return mail;
     }
 
+    /// <summary>No mail with a higher number is begun before more are allowed.</summary>
+    public void Allow(int upTo) => allowed = upTo;
+
+    /// <summary>What is posted is answered; nothing more is begun.</summary>
+    public void Stop() => isStopped = true;
+
     /// <summary>Posts the mails from one number to another, the last included; each tenth twice, as a client does whose answer was lost.</summary>
     public Task PostAsync(int from, int to, int clients = 16, Func<int, JsonObject>? mail = null)
     {
@@ -74,8 +82,9 @@ sealed class Clients : IDisposable
         return Task.WhenAll(Enumerable.Range(0, clients).Select(client => Task.Run(async () =>
         {
             var node = client % nodes.Length;
-            while (Interlocked.Increment(ref next) is var number && number <= to)
+            while (!isStopped && Interlocked.Increment(ref next) is var number && number <= to)
             {
+                while (number > allowed) await Task.Delay(5, cancel);
                 await TurnAsync();
                 var body = (mail ?? Mail)(number).ToJsonString();
                 (answered[number], node) = await PostAsync(number, body, node);
@@ -96,6 +105,7 @@ sealed class Clients : IDisposable
         while (true)
         {
             cancel.ThrowIfCancellationRequested();
+            var wait = TimeSpan.FromMilliseconds(50);
             var startedAt = Stopwatch.GetTimestamp();
             try
             {
@@ -105,6 +115,7 @@ sealed class Clients : IDisposable
                 if (answer.IsSuccessStatusCode) return ((await answer.Content.ReadFromJsonAsync<JsonElement>(cancel)).Text("id"), node);
                 if (answer.StatusCode is not (HttpStatusCode.ServiceUnavailable or HttpStatusCode.Conflict)) throw new InvalidOperationException(await answer.Content.ReadAsStringAsync(cancel));
                 Interlocked.Increment(ref unavailable);
+                wait = answer.Headers.RetryAfter?.Delta ?? wait;
                 Raise(ref slowestUnavailable, Stopwatch.GetElapsedTime(startedAt).Ticks);
             }
             catch (HttpRequestException error) when (error.InnerException is SocketException { SocketErrorCode: SocketError.ConnectionRefused })
@@ -116,9 +127,10 @@ sealed class Clients : IDisposable
             catch (Exception error) when (error is HttpRequestException or IOException || error is OperationCanceledException && !cancel.IsCancellationRequested)
             {
                 Interlocked.Increment(ref cut);
+                node = (node + 1) % nodes.Length;
             }
 
-            await Task.Delay(50, cancel);
+            await Task.Delay(wait, cancel);
         }
     }
 

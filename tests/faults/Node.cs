@@ -5,7 +5,7 @@ using EmailApi.Tests.Support;
 namespace EmailApi.Faults;
 
 /// <summary>A node of the app: a process on an address of its own, that is killed or stopped and started again there.</summary>
-sealed class Node(string directory, Uri address, IReadOnlyList<string> settings) : IDisposable
+sealed class Node(string directory, Uri address, IReadOnlyList<string> settings, IReadOnlyDictionary<string, string>? environment = null) : IDisposable
 {
     AppProcess? process;
 
@@ -16,7 +16,7 @@ sealed class Node(string directory, Uri address, IReadOnlyList<string> settings)
     /// <summary>Waits until mail can be accepted, if asked to.</summary>
     public async Task StartAsync(bool waitUntilReady = true)
     {
-        process = AppProcess.Start(directory, [$"--urls={address}", .. settings]);
+        process = AppProcess.Start(directory, [$"--urls={address}", .. settings], environment);
         if (waitUntilReady) await process.ReadyAsync();
     }
 

@@ -20,11 +20,15 @@ sealed class OwnCluster : IAsyncDisposable
 
     public int ServerProcessId => cluster.ProcessId;
 
+    /// <summary>False once it has ended by itself.</summary>
+    public bool IsRunning => cluster.IsRunning;
+
     /// <summary>The folder that the server writes to.</summary>
     public string Directory => home.Cluster;
 
     /// <param name="settings">Of the server, beside the usual ones.</param>
-    public static async Task<OwnCluster> StartAsync(CancellationToken cancel, Dictionary<string, string>? settings = null)
+    /// <param name="wal">A folder that takes its write-ahead log.</param>
+    public static async Task<OwnCluster> StartAsync(CancellationToken cancel, Dictionary<string, string>? settings = null, string? wal = null)
     {
         var folder = new TemporaryFolder();
         var options = new EmbeddedPostgresOptions { StateDirectory = folder["state"] };
@@ -34,20 +38,28 @@ sealed class OwnCluster : IAsyncDisposable
         var binaries = await PostgresBinaries.FindAsync(home, options, NullLogger.Instance, cancel);
         var cluster = new PostgresCluster(home, binaries, new Dictionary<string, string>(settings ?? []) { ["max_connections"] = "200" }, NullLogger.Instance);
         await cluster.CreateAsync(cancel);
+        if (wal is not null) await Shell.RunAsync($"mv '{home.Cluster}/pg_wal' '{wal}/wal' && ln -s '{wal}/wal' '{home.Cluster}/pg_wal' && chown -h --reference='{home.Cluster}' '{home.Cluster}/pg_wal'", cancel);
         var own = new OwnCluster(cluster, home, folder);
         await own.StartAsync(cancel);
         return own;
     }
 
     /// <returns>The connection string of a new database with today's schema.</returns>
-    public async Task<string> CreateDatabaseAsync()
+    /// <param name="tablespace">A folder that takes its tables; null: where the cluster lies.</param>
+    public async Task<string> CreateDatabaseAsync(string? tablespace = null)
     {
         var name = $"app_{Guid.NewGuid():n}"[..12];
         var server = new NpgsqlConnectionStringBuilder(EmbeddedPostgres.ConnectionStringOf(port, home.Password)) { Database = "postgres", Pooling = false };
         await using (var connection = new NpgsqlConnection(server.ConnectionString))
         {
             await connection.OpenAsync();
-            await using var create = new NpgsqlCommand($"create database {name} template template0", connection);
+            if (tablespace is not null)
+            {
+                await using var place = new NpgsqlCommand($"create tablespace elsewhere location '{tablespace}'", connection);
+                await place.ExecuteNonQueryAsync();
+            }
+
+            await using var create = new NpgsqlCommand($"create database {name} template template0 {(tablespace is null ? "" : "tablespace elsewhere")}", connection);
             await create.ExecuteNonQueryAsync();
         }
 

@@ -10,7 +10,12 @@ using EmailApi.Tests.Support;
 if (args is [EntryPoint.App, .. var settings]) return await EmailApi.Program.Main(settings);   // a node
 
 // The fault suite: run [--short] [NAME…] [mails=… kills=… seed=…].
-Scenario[] all = [new Kill(), new Restored(), new PgBouncer(), new Connections()];
+Scenario[] all =
+[
+    new Kill(), new Backlog(), new Postgres(), new Rolling(), new HangfireSchema(), new Away(), new Poison(), new CommitLost(), new SameId(),
+    new RelayMatrix(), new Partial(), new LateDot(), new LostDot(), new DiskFull(), new NodeClock(), new Fair(),
+    new Restored(), new PgBouncer(), new Connections(),
+];
 
 using var stop = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);

@@ -32,6 +32,12 @@ sealed class Run(Scenario scenario, IReadOnlyDictionary<string, int> given, bool
 
     public void Say(string line) => output.WriteLine($"  {line}");
 
+    /// <summary>Where it stands, for who watches the full form.</summary>
+    public void Progress(string line)
+    {
+        if (!isShort) Say($"[{Elapsed.TotalSeconds,5:0} s] {line}");
+    }
+
     /// <summary>A figure without a bar.</summary>
     public void Count(string what, object figure) => Say(string.Create(CultureInfo.InvariantCulture, $"{what,-44} {figure}"));
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using EmailApi.Tests.Support;
@@ -33,16 +34,20 @@ sealed class Stage : IAsyncDisposable
 
     /// <summary>With a database in the cluster that scenarios share, or in one of the scenario's own.</summary>
     /// <param name="relayMs">How long the relay takes for each mail.</param>
-    public static async Task<Stage> SetAsync(OwnCluster? cluster = null, int relayMs = 0)
+    /// <param name="tablespace">A folder that takes the tables of a cluster of the scenario's own.</param>
+    public static async Task<Stage> SetAsync(OwnCluster? cluster = null, int relayMs = 0, string? tablespace = null)
     {
-        var connectionString = cluster is not null ? await cluster.CreateDatabaseAsync() : await TestDatabase.CreateAsync(await TestDatabase.TemplateAsync("migrated", TestApp.MigrateAsync));
+        var connectionString = cluster is not null ? await cluster.CreateDatabaseAsync(tablespace) : await TestDatabase.CreateAsync(await TestDatabase.TemplateAsync("migrated", TestApp.MigrateAsync));
         var stage = new Stage(new TemporaryFolder(), connectionString, isShared: cluster is null);
         if (relayMs > 0) stage.Relay.AnswerAt(RelayStep.Dot, $"delay:{relayMs}");
         return stage;
     }
 
     /// <summary>One more node, ready.</summary>
-    public async Task<Node> AddNodeAsync(params string[] more)
+    public Task<Node> AddNodeAsync(params string[] more) => AddNodeInAsync(environment: null, more);
+
+    /// <summary>The same with environment variables of its own.</summary>
+    public async Task<Node> AddNodeInAsync(IReadOnlyDictionary<string, string>? environment, params string[] more)
     {
         var name = $"node{nodes.Count + 1}";
         var directory = Directory.CreateDirectory(folder[name]).FullName;
@@ -51,7 +56,7 @@ sealed class Stage : IAsyncDisposable
             "--environment=Production", $"--ConnectionStrings:EmailApi={NodesConnectionString ?? ConnectionString}", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}",
             $"--EmailApi:MasterKey={TestApp.MasterKey}", "--EmailApi:Relays:0:Name=test", "--EmailApi:Relays:0:Host=127.0.0.1", $"--EmailApi:Relays:0:Port={Relay.Port}",
             "--EmailApi:Relays:0:Security=None", "--Logging:LogLevel:EmailApi=Error", .. more,
-        ]);
+        ], environment);
         nodes.Add(node);
         await node.StartAsync();
         return node;
@@ -73,6 +78,19 @@ sealed class Stage : IAsyncDisposable
     {
         await using var command = database.CreateCommand(sql);
         return await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>The node that a connection to the relay belongs to; null when it is gone.</summary>
+    public Node? NodeOf(int relayConnection) =>
+        Sockets.OwnerOf(Relay.Connections[relayConnection - 1].ClientPort, [.. nodes.Where(n => n.IsRunning).Select(n => n.Process.Id)]) is { } id ? nodes.Find(n => n.IsRunning && n.Process.Id == id) : null;
+
+    /// <summary>Waits until the relay has taken a mail more than it had.</summary>
+    /// <returns>How long that took.</returns>
+    public async Task<TimeSpan> UntilNextMailAsync(CancellationToken cancel)
+    {
+        var startedAt = Stopwatch.StartNew();
+        for (var had = Relay.Mails.Count; Relay.Mails.Count == had;) await Task.Delay(20, cancel);
+        return startedAt.Elapsed;
     }
 
     /// <summary>Waits until nothing is due or being sent any more; what is held or deferred stays.</summary>

@@ -39,6 +39,9 @@ public static class DataSetup
         builder.Services.AddSingleton<Migrator>();
         builder.Services.AddSingleton<DatabaseGate>();
         builder.Services.AddHostedService<PrepareDatabase>();
+        builder.Services.AddSingleton<DatabaseClock>();
+        builder.Services.AddSingleton<TimeProvider>(services => services.GetRequiredService<DatabaseClock>());
+        builder.Services.AddHostedService<KeepTime>();
 
         builder.Services.AddKeyRing();
         builder.AddHangfire(Through(isPooled, For(connectionString, "EmailApi Hangfire", HangfireConnections), connectionString));

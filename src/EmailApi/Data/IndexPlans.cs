@@ -10,8 +10,4 @@ static class IndexPlans
     public static NpgsqlBatchCommand Command() => new("""
         select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
         """);
-
-    /// <summary>Has the statements after it planned for the values that they are given: how many rows have a status or a tag differs so much
-    /// that no one plan serves all.</summary>
-    public static NpgsqlBatchCommand ForTheseValues() => new("select set_config('plan_cache_mode', 'force_custom_plan', true)");
 }

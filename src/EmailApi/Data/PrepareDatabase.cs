@@ -9,7 +9,7 @@ namespace EmailApi.Data;
 /// opens the gate.</summary>
 public sealed partial class PrepareDatabase(
     IDbContextFactory<EmailDb> databases, EngineDatabase engine, Migrator migrator, Partitions partitions, KeyRing keyRing, BootstrapKey bootstrap,
-    Restore.EpochCheck epoch, DatabaseGate gate, IOptions<AppOptions> options, IHostEnvironment environment, IHostApplicationLifetime lifetime, ILogger<PrepareDatabase> logger)
+    DatabaseGate gate, DatabaseClock clock, Restore.EpochCheck epoch, IOptions<AppOptions> options, IHostEnvironment environment, IHostApplicationLifetime lifetime, ILogger<PrepareDatabase> logger)
     : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -46,6 +46,7 @@ public sealed partial class PrepareDatabase(
     {
         var server = await ServerFacts.ReadAsync(engine.Source, cancel);
         if (server.Faults().FirstOrDefault() is { } fault) throw new StartRefusedException($"{fault.Wrong}: {fault.ToDo}.");
+        await clock.CompareAsync(engine.Source, cancel);   // before the first mail is stamped
         if (options.Value.Migrate ?? (environment.IsDevelopment() || options.Value.UsesEmbeddedDatabase)) await migrator.MigrateAsync(cancel);
         await using var db = await databases.CreateDbContextAsync(cancel);
         var pending = (await db.Database.GetPendingMigrationsAsync(cancel)).ToList();

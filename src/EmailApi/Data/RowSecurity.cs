@@ -2,7 +2,6 @@ using System.Globalization;
 using EmailApi.Projects;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Storage;
-using Npgsql;
 
 namespace EmailApi.Data;
 
@@ -22,7 +21,7 @@ public static class RowSecurity
 
     /// <summary>Lifts it for the rest of the transaction, for a search by tags or parts of the subject, whose query must name the project itself:
     /// under row-level security PostgreSQL uses no index for operators that are not marked leakproof, and would read all mail of the project.</summary>
-    public static NpgsqlBatchCommand Lift() => new("select set_config('role', 'none', true)");
+    public static Task LiftAsync(EmailDb db, CancellationToken cancel) => db.Database.ExecuteSqlAsync($"select set_config('role', 'none', true)", cancel);
 
     /// <summary>A GET whose <see cref="EmailDb"/> reads under row-level security. Not for one that waits: no transaction of ours stays open long.</summary>
     public static RouteHandlerBuilder MapRead(this IEndpointRouteBuilder routes, string pattern, Delegate handler) =>

@@ -9,7 +9,8 @@ using Npgsql;
 namespace EmailApi.Delivery;
 
 /// <summary>A recipient that this node has a lease on: it is being sent.</summary>
-public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts);
+/// <param name="Claims">This one, and those before it in a row that broke.</param>
+public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts, int Claims);
 
 /// <summary>Claimed recipients of one email, with what is needed to send to them.</summary>
 /// <param name="Date">The Date field: acceptance or <c>send_at</c>.</param>
@@ -23,30 +24,32 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
 {
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
 
-    /// <summary>Of a database that this node has not checked nothing is taken. What is paused is held instead. One statement: the highest priority that has due mail, projects in equal shares, oldest first within each; walks the index
-    /// from project to project, so that its cost does not grow with anybody's backlog.</summary>
+    /// <summary>Of a database that this node has not checked nothing is taken. What is paused is held instead. One statement: the highest priority that has due mail,
+    /// projects in equal shares, within each new mail and retries in equal shares, oldest first; walks the index from one to the next, so that its cost does not grow
+    /// with anybody's backlog.</summary>
     const string Claim = $"""
         with recursive checked as materialized (
-            select from epoch e where {Epoch.Fingerprint} = $5
-        ), pairs as (
-            (select priority, project_id from queue where lane = $1 and lease_until is null and exists (select from checked) order by priority, project_id limit 1)
+            select from epoch e where {Epoch.Fingerprint} = $6
+        ), kinds as (
+            (select priority, project_id, is_retry from queue where lane = $1 and lease_until is null and exists (select from checked) order by priority, project_id, is_retry limit 1)
             union all
-            select next.priority, next.project_id from pairs cross join lateral (
-                select q.priority, q.project_id from queue q
-                where q.lane = $1 and q.lease_until is null and (q.priority, q.project_id) > (pairs.priority, pairs.project_id)
-                order by q.priority, q.project_id limit 1) next
+            select next.priority, next.project_id, next.is_retry from kinds cross join lateral (
+                select q.priority, q.project_id, q.is_retry from queue q
+                where q.lane = $1 and q.lease_until is null and (q.priority, q.project_id, q.is_retry) > (kinds.priority, kinds.project_id, kinds.is_retry)
+                order by q.priority, q.project_id, q.is_retry limit 1) next
         ), due as materialized (
-            select pairs.priority, pairs.project_id from pairs cross join lateral (   -- "exists" would be planned as a join with all that is due
-                select from queue q where q.lane = $1 and q.lease_until is null and q.priority = pairs.priority
-                    and q.project_id = pairs.project_id and q.due_at <= now() and q.expires_at > now() limit 1) any_due
+            select kinds.priority, kinds.project_id, kinds.is_retry from kinds cross join lateral (   -- "exists" would be planned as a join with all that is due
+                select from queue q where q.lane = $1 and q.lease_until is null and q.priority = kinds.priority
+                    and q.project_id = kinds.project_id and q.is_retry = kinds.is_retry and q.due_at <= now() and q.expires_at > now() limit 1) any_due
         ), first as materialized (
-            select priority, project_id, ceil($2::numeric / count(*) over ())::int as share,
+            select priority, project_id, is_retry,
+                   ceil(ceil($2::numeric / (select count(distinct project_id) from due d where d.priority = due.priority)) / count(*) over (partition by project_id))::int as share,
                    case when exists (select from pauses where resumed_at is null) then {MorePaused} / count(*) over () else 0 end as more   -- to hold on the way
             from due where priority = (select min(priority) from due)
         ), seen as materialized (
             select row.*, first.share, first.more from first cross join lateral (
-                select q.email_id, q.n, q.lane, q.project_id, q.due_at from queue q
-                where q.lane = $1 and q.lease_until is null and q.priority = first.priority and q.project_id = first.project_id
+                select q.email_id, q.n, q.lane, q.project_id, q.is_retry, q.due_at from queue q
+                where q.lane = $1 and q.lease_until is null and q.priority = first.priority and q.project_id = first.project_id and q.is_retry = first.is_retry
                     and q.due_at <= now() and q.expires_at > now()
                 order by q.due_at limit first.share + first.more for update skip locked) row
         ), stopped as materialized (
@@ -54,26 +57,26 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
                 cross join lateral (select x.note from pauses x where x.resumed_at is null and {PauseSql.Matches} order by x.id limit 1) x
             where (select max(more) from first) > 0
         ), {PauseSql.Hold}, free as (
-            select q.email_id, q.n, q.share, row_number() over (partition by q.project_id order by q.due_at) as place
+            select q.email_id, q.n, q.share, row_number() over (partition by q.project_id, q.is_retry order by q.due_at) as place
             from seen q where not exists (select from stopped s where s.email_id = q.email_id and s.n = q.n)
         ), picked as materialized (
             select email_id, n from free where place <= share order by case when (select count(*) from first) > $2 then random() end limit $2
         ), leased as (
-            update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1
-            from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts
+            update queue q set lease_until = now() + $4, lease_token = $3, claims = claims + 1, stand_in = $5
+            from picked p where q.email_id = p.email_id and q.n = p.n returning q.email_id, q.n, q.project_id, q.doubts, q.claims
         )
         select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
                coalesce(e.send_at, e.created_at), e.envelope, c.is_protected,
-               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end
+               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end, l.claims
         from leased l
         join recipients r on r.email_id = l.email_id and r.n = l.n
         join emails e on e.id = l.email_id
         left join contents c on c.email_id = l.email_id
         union all
-        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null
+        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint
         from (select email_id from stopped where not exists (select from leased) limit 1) s   -- says only: look again
         union all
-        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null where not exists (select from checked)
+        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint where not exists (select from checked)
         order by 1, 2
         """;
 
@@ -84,11 +87,12 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
     readonly ConcurrentQueue<Guid> unanswered = new();
 
     /// <param name="free">Free connections of the lane: a claimed recipient is on its way, so none waits behind another.</param>
-    public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel)
+    /// <param name="standIn">The relay that it is claimed for, if it is not the lane's own.</param>
+    public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel, string? standIn = null)
     {
         while (epoch.State is EpochState.Fit)
         {
-            var (claimed, isUnchecked) = await TryClaimAsync(lane, free, cancel);
+            var (claimed, isUnchecked) = await TryClaimAsync(lane, free, standIn, cancel);
             if (claimed is not null) return claimed;
             if (isUnchecked) await epoch.CheckAsync(cancel);
         }
@@ -97,7 +101,7 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
     }
 
     /// <returns>Null when all that was seen is paused, and now held: there may be more behind it; or when the database is not the one that was checked.</returns>
-    async Task<(List<ClaimedEmail>? Emails, bool IsUnchecked)> TryClaimAsync(string lane, int free, CancellationToken cancel)
+    async Task<(List<ClaimedEmail>? Emails, bool IsUnchecked)> TryClaimAsync(string lane, int free, string? standIn, CancellationToken cancel)
     {
         var token = Guid.NewGuid();
         live[token] = free;   // before the statement: renewing starts with the lease
@@ -111,7 +115,15 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
                 {
                     IndexPlans.Command(),
                     new(PauseSql.LockShared),
-                    new(Claim) { Parameters = { new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease }, new() { Value = epoch.Fingerprint } } },
+                    new(Claim)
+                    {
+                        Parameters =
+                        {
+                            new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease },
+                            new() { Value = (object?)standIn ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text },
+                            new() { Value = epoch.Fingerprint },
+                        },
+                    },
                 },
             };
             await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has
@@ -180,7 +192,7 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
             }
 
             recipients.Add(new(emailId, reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3),
-                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6)));
+                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6), reader.GetInt16(14)));
         }
 
         return (emails, IsUnchecked: false);

@@ -59,7 +59,7 @@ public sealed partial class DeliveryRun(
 
     async Task<int> ClaimAsync(RelayConnections relay, string lane, int free, CancellationToken cancel)
     {
-        var claimed = await queue.ClaimAsync(lane, free, cancel);
+        var claimed = await queue.ClaimAsync(lane, free, cancel, standIn: lane == relay.Relay.Name ? null : relay.Relay.Name);
         relay.Take(claimed.Sum(e => e.Recipients.Count));
         foreach (var email in claimed) sender.Send(relay, email);
         return claimed.Count;

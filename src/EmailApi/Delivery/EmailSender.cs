@@ -12,6 +12,10 @@ public sealed partial class EmailSender(
     IDbContextFactory<EmailDb> databases, ContentCodec codec, StreamCatalog streams, LaneRuns runs, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
     : IDisposable
 {
+    /// <summary>After its limit a dialogue is given so long to end.</summary>
+    static readonly TimeSpan HungAfter = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan AskAgain = TimeSpan.FromMilliseconds(300);
+
     readonly CancellationTokenSource cut = new();
     int sending;
 
@@ -24,7 +28,7 @@ public sealed partial class EmailSender(
         foreach (var recipients in Transactions(email))
         {
             Interlocked.Increment(ref sending);
-            _ = Task.Run(() => SendAsync(relay, email, recipients));
+            _ = SendAsync(relay, email, recipients);
         }
     }
 
@@ -47,29 +51,19 @@ public sealed partial class EmailSender(
     async Task SendAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
     {
         var startedAt = clock.GetTimestamp();
-        Dialogue dialogue;
-        try
-        {
-            dialogue = await DialogueAsync(relay, email, recipients);
-        }
-        catch (Exception error)
-        {
-            // Not the relay's doing: it would fail again in the same way.
-            LogNotComposed(logger, error, EmailId.Format(email.Id));
-            dialogue = new([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "not_composed"))]);
-        }
-
+        var dialogue = await TryAsync(relay, email, recipients);
         try
         {
             var endedAt = clock.GetTimestamp();
-            var stream = await streams.FindAsync(email.ProjectId, email.Stream, CancellationToken.None);
+            // What was taken is recorded whatever the stream's rules are; the others' wait with their results for a database that is away.
+            var stream = dialogue.Outcomes.All(o => o.IsTaken) ? null : await PatientlyAsync(c => streams.FindAsync(email.ProjectId, email.Stream, c).AsTask(), cut.Token);
             var hasStandIn = runs.HasStandIn(relay);
             for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i, endedAt)));
         }
         catch (Exception error)
         {
             // The stream's rule cannot be read: the lease dies and the sweeper settles it.
-            LogNotComposed(logger, error, EmailId.Format(email.Id));
+            LogNotSent(logger, error, EmailId.Format(email.Id));
             foreach (var _ in recipients) queue.Settled(email.Token);
         }
         finally
@@ -85,26 +79,73 @@ public sealed partial class EmailSender(
         };
     }
 
-    async Task<Dialogue> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
+    /// <summary>A mail that throws or hangs here would do so again and take a connection each time: that is counted, and the third time is its last.</summary>
+    async Task<Dialogue> TryAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
+    {
+        using var limit = CancellationTokenSource.CreateLinkedTokenSource(cut.Token);
+        limit.CancelAfter(relay.Relay.MailTimeout);
+        var isAtRelay = false;
+        try
+        {
+            // Past the limit the dialogue ends by itself and knows how it stands; only code that never comes back is left behind.
+            return await Task.Run(() => DialogueAsync(relay, email, recipients, () => isAtRelay = true, limit.Token)).WaitAsync(relay.Relay.MailTimeout + HungAfter, clock);
+        }
+        catch (OperationCanceledException) when (cut.IsCancellationRequested)
+        {
+            return All(new Outcome.Lost(SmtpStep.Connect, "The server was stopping."));
+        }
+        catch (Exception error)
+        {
+            LogNotSent(logger, error, EmailId.Format(email.Id));
+            return All(isAtRelay && error is TimeoutException ? new Outcome.InDoubt("The dialogue never ended.") : new Outcome.Broken(error switch
+            {
+                OperationCanceledException or TimeoutException => $"It was not ready to be sent within {relay.Relay.MailTimeout.TotalSeconds:0} s.",
+                _ => $"It could not be made ready to be sent ({error.GetType().Name}).",
+            }));
+        }
+
+        Dialogue All(Outcome outcome) => new([.. recipients.Select(_ => outcome)]);
+    }
+
+    async Task<Dialogue> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients, Action handOver, CancellationToken cancel)
     {
         if (email.Document is null) return new([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "content_gone"))]);
 
-        var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, async hashes =>
+        var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, hashes => PatientlyAsync(async c =>
         {
-            await using var db = await databases.CreateDbContextAsync();
-            return await db.BlobsAsync(email.ProjectId, hashes, CancellationToken.None);
-        });
+            await using var db = await databases.CreateDbContextAsync(c);
+            return await db.BlobsAsync(email.ProjectId, hashes, c);
+        }, cancel));
         var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
         using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
         var needsSmtpUtf8 = MimeComposer.NeedsSmtpUtf8(content, only) || recipients.Any(r => Address.NeedsSmtpUtf8(r.Address));
-        return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cut.Token);
+        handOver();
+        return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cancel);
+    }
+
+    /// <summary>Asks again while the database is away, which is not the mail's doing.</summary>
+    static async Task<T> PatientlyAsync<T>(Func<CancellationToken, Task<T>> ask, CancellationToken cancel)
+    {
+        while (true)
+        {
+            try
+            {
+                return await ask(cancel);
+            }
+            catch (Exception error) when (DatabaseTrouble.IsUnavailable(error) && !cancel.IsCancellationRequested)
+            {
+                await Task.Delay(AskAgain, cancel);
+            }
+        }
     }
 
     static Result ResultOf(ClaimedEmail email, Claimed recipient, Outcome outcome, Stream? stream, bool hasStandIn, AttemptFacts attempt) =>
-        new(email.Id, recipient.N, email.Token, Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, stream?.InDoubt ?? InDoubtRule.Retry, stream?.Retry, hasStandIn))
+        new(email.Id, recipient.N, email.Token,
+            Transition.Of(outcome, recipient.Attempts + 1, recipient.Doubts, stream?.InDoubt ?? InDoubtRule.Retry, stream?.Retry, hasStandIn, recipient.Claims))
         {
             Attempt = attempt,
             IsDoubt = outcome is Outcome.InDoubt,
+            IsBroken = outcome is Outcome.Broken,
             IsSensitive = email.IsProtected,
             Number = recipient.Attempts + 1,
             Reply = outcome switch
@@ -113,6 +154,7 @@ public sealed partial class EmailSender(
                 Outcome.Failed failed => failed.Reply,
                 Outcome.Lost lost => RelayReply.None(lost.Text),
                 Outcome.InDoubt doubt => RelayReply.None(doubt.Text),
+                Outcome.Broken broken => RelayReply.None(broken.Text),
                 _ => null,
             },
         };
@@ -120,5 +162,5 @@ public sealed partial class EmailSender(
     public void Dispose() => cut.Dispose();
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Email} could not be sent, and the relay is not the reason")]
-    static partial void LogNotComposed(ILogger logger, Exception error, string email);
+    static partial void LogNotSent(ILogger logger, Exception error, string email);
 }

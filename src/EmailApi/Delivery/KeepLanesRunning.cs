@@ -1,5 +1,6 @@
 using EmailApi.Capture;
 using EmailApi.Data;
+using EmailApi.Http;
 using EmailApi.Relays;
 using Hangfire;
 using Hangfire.States;
@@ -15,8 +16,8 @@ public sealed partial class KeepLanesRunning(
 {
     static readonly TimeSpan RenewEvery = TimeSpan.FromSeconds(10);
     static readonly TimeSpan HangfireMayTake = TimeSpan.FromSeconds(5);
-    /// <summary>How long dialogues may go on once the node stops.</summary>
-    public static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(25);
+    /// <summary>How long dialogues may go on once the node stops: 25 s, of which the clients' connections may have taken some.</summary>
+    public static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(25) - QuietStop.Limit;
 
     readonly Dictionary<string, long> askedAt = new(StringComparer.Ordinal);
 
@@ -104,7 +105,8 @@ public sealed partial class KeepLanesRunning(
         signals.WakeAll();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(FinishWithin);
-        while (sender.Sending > 0 && !limit.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        // A run that is still there may be about to get what it claimed: that is sent and recorded too.
+        while ((runs.AreRunning || sender.Sending > 0) && !limit.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
         sender.Cut();
         while (sender.Sending > 0 && !cancellationToken.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
         await base.StopAsync(cancellationToken);   // before the servers: it would start them again

@@ -55,4 +55,7 @@ public abstract record Outcome(SmtpStep Step)
 
     /// <summary>Ours to mend: nothing that the relay said.</summary>
     public sealed record Failed(SmtpStep Step, string Reason, RelayReply? Reply = null) : Outcome(Step);
+
+    /// <summary>It threw or hung here, and no relay was asked: a fault of ours, or what makes this mail poison.</summary>
+    public sealed record Broken(string Text) : Outcome(SmtpStep.Connect);
 }

@@ -22,14 +22,19 @@ public sealed class QueuedRecipient : IEntityTypeConfiguration<QueuedRecipient>
     public Guid? LeaseToken { get; set; }
     /// <summary>Claims since the last recorded outcome: a mail that kills its node is found by this.</summary>
     public short Claims { get; set; }
+    /// <summary>It was tried before: retries and new mail have a share each, so that neither waits for all of the other.</summary>
+    public bool IsRetry { get; set; }
+    /// <summary>The relay that the last claim was for, where it stands in for the lane's own.</summary>
+    public string? StandIn { get; set; }
     /// <summary>How often it was in doubt.</summary>
     public short Doubts { get; set; }
 
     public void Configure(EntityTypeBuilder<QueuedRecipient> queued)
     {
         queued.ToTable("queue");
+        queued.Property(q => q.IsRetry).HasDefaultValue(false);
         queued.HasKey(q => new { q.EmailId, q.N });
-        queued.HasIndex(q => new { q.Lane, q.Priority, q.ProjectId, q.DueAt }).HasFilter("lease_until is null").HasDatabaseName("ix_queue_free");
+        queued.HasIndex(q => new { q.Lane, q.Priority, q.ProjectId, q.IsRetry, q.DueAt }).HasFilter("lease_until is null").HasDatabaseName("ix_queue_free");
         queued.HasIndex(q => q.LeaseUntil).HasFilter("lease_until is not null").HasDatabaseName("ix_queue_leased");
         queued.HasIndex(q => q.ExpiresAt);
     }

@@ -25,6 +25,8 @@ public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transiti
     public AttemptFacts? Attempt { get; init; }
     public RelayReply? Reply { get; init; }
     public bool IsDoubt { get; init; }
+    /// <summary>Its claim counts towards the three that make a mail poison.</summary>
+    public bool IsBroken { get; init; }
     /// <summary>The content goes with the last recipient.</summary>
     public bool IsSensitive { get; init; }
     /// <summary>Of the attempt, counted from 1; 0 when no claim of this node's led to it.</summary>
@@ -45,8 +47,8 @@ static class RecordSql
     static readonly string Record = $"""
         with result as materialized (
             select u.*, case when u.wait is not null and now() + u.wait >= q.expires_at then 'expired' else u.state end as next, q.project_id
-            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
-                as u(email_id, n, token, proof, state, wait, reason, is_doubt, code, enhanced, text, relay, step, started_ago, ended_ago, tls, data, conversation)
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                as u(email_id, n, token, proof, state, wait, reason, is_doubt, code, enhanced, text, relay, step, started_ago, ended_ago, tls, data, conversation, is_broken)
             join queue q on q.email_id = u.email_id and q.n = u.n
             where case u.proof
                 when 'token' then q.lease_token = u.token and (q.lease_until is not null or u.state = 'sent')
@@ -56,8 +58,8 @@ static class RecordSql
         ), gone as (
             delete from queue q using result r where q.email_id = r.email_id and q.n = r.n and r.next not in ({Open})
         ), kept as (
-            update queue q set lease_until = null, due_at = coalesce(now() + r.wait, 'infinity'),
-                claims = case r.proof when 'dead' then q.claims else 0 end, doubts = q.doubts + r.is_doubt::int
+            update queue q set lease_until = null, is_retry = true, due_at = case when r.wait = interval '0' then least(q.due_at, now()) else coalesce(now() + r.wait, 'infinity') end,   -- at once: not behind the backlog
+                claims = case when r.proof = 'dead' or r.is_broken then q.claims else 0 end, doubts = q.doubts + r.is_doubt::int
             from result r where q.email_id = r.email_id and q.n = r.n and r.next in ({Open})
         ), changed as (
             update recipients p set state = r.next, reason = r.reason, attempts = p.attempts + (r.relay is not null)::int,
@@ -101,7 +103,7 @@ static class RecordSql
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.StartedAt) : (TimeSpan?)null)),
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.EndedAt) : (TimeSpan?)null)),
             SqlArray.Of(results.Select(r => r.Attempt?.Tls)), SqlArray.Jsonb(results.Select(Data)),
-            SqlArray.Of(results.Select(r => Storable(r.Attempt?.Conversation))),
+            SqlArray.Of(results.Select(r => Storable(r.Attempt?.Conversation))), SqlArray.Of(results.Select(r => r.IsBroken)),
         });
         batch.BatchCommands.Add(record);
         await using var reader = await batch.ExecuteReaderAsync(cancel);

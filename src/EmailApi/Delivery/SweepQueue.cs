@@ -13,7 +13,7 @@ public sealed partial class SweepQueue(
     : BackgroundService
 {
     const int MaxRows = 500;
-    const int PoisonClaims = 3;
+    static readonly TimeSpan Apart = TimeSpan.FromSeconds(10);
     const int AdoptEveryRounds = 30;   // it reads the whole queue
     const int DropEveryRounds = 60;   // for what expired, or ended on two nodes at once
 
@@ -90,22 +90,24 @@ public sealed partial class SweepQueue(
     async Task<List<Result>> DeadAsync(CancellationToken cancel)
     {
         await using var command = database.Source.CreateCommand($"""
-            select q.email_id, q.n, q.lease_token, q.claims, q.doubts, q.lane, coalesce(s.in_doubt, 'retry')
+            select q.email_id, q.n, q.lease_token, q.claims, q.doubts, coalesce(q.stand_in, q.lane), coalesce(s.in_doubt, 'retry')
             from queue q join emails e on e.id = q.email_id
             left join streams s on s.project_id = q.project_id and s.name = e.stream
             where q.lease_until < now() order by q.lease_until limit {MaxRows}
             """);
         return await ReadAsync(command, row =>
         {
-            var transition = row.GetInt16(3) >= PoisonClaims
-                ? new Transition(RecipientState.Failed, Reason: "poison")
+            var transition = row.GetInt16(3) >= Transition.PoisonClaims
+                ? Transition.Poison
                 : Transition.Of(new Outcome.InDoubt(""), 1, doubts: 0, Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
+            // A second time may be one mail's doing: those that were beside it go apart, so that it does not take them along for a third.
+            if (row.GetInt16(3) == Transition.PoisonClaims - 1 && transition.Wait is not null) transition = transition with { Wait = Apart * Random.Shared.NextDouble() };
             var now = clock.GetTimestamp();
             return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
             {
                 Attempt = new(row.GetString(5), SmtpStep.Dot, now, now, null),
                 Reply = RelayReply.None("The node that was sending it ended before the outcome was recorded."),
-                IsDoubt = transition.Reason != "poison",
+                IsDoubt = transition != Transition.Poison,
             };
         }, cancel);
     }

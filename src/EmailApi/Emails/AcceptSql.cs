@@ -1,6 +1,7 @@
 using System.Globalization;
 using EmailApi.Data;
 using EmailApi.Http;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 using Npgsql;
 
@@ -12,16 +13,20 @@ sealed record StoredAnswer(byte[] Fingerprint, byte[] Body);
 /// <summary>The accept path's SQL: set-based inserts over arrays, one round trip a group. All times are the database's.</summary>
 static class AcceptSql
 {
+    static readonly Dictionary<Guid, Stop> NoStops = [];
+
     /// <summary>Writes the units in one transaction, those with a used idempotency key excepted.</summary>
     /// <param name="keyWait">How long to wait for another transaction that is just writing one of the keys.</param>
     /// <param name="shard">Which row of the usage to add to: the transactions that share one wait for each other.</param>
     /// <returns>The excepted ones with the answer that was stored for them; null where it is gone already.</returns>
     /// <exception cref="PostgresException"><see cref="PostgresErrorCodes.LockNotAvailable"/>: the wait was too long.</exception>
     public static async Task<Dictionary<AcceptUnit, StoredAnswer?>> WriteAsync(
-        NpgsqlConnection connection, List<AcceptUnit> units, TimeSpan keyWait, short shard, CancellationToken cancel)
+        NpgsqlConnection connection, List<AcceptUnit> units, PausesInForce pauses, TimeSpan keyWait, short shard, CancellationToken cancel)
     {
         var repeats = new Dictionary<AcceptUnit, StoredAnswer?>();
-        if (units.All(u => u.Idempotency is null))
+        var mayBeStopped = units.Exists(u => pauses.MayConcern(u.Drafts));
+        if (!mayBeStopped) units.ForEach(u => u.Hold(NoStops));   // of an earlier try
+        if (!mayBeStopped && units.All(u => u.Idempotency is null))
         {
             await using var alone = Inserts(connection, null, units, shard);   // one implicit transaction
             await alone.ExecuteNonQueryAsync(cancel);
@@ -29,6 +34,12 @@ static class AcceptSql
         }
 
         await using var transaction = await connection.BeginTransactionAsync(cancel);
+        if (mayBeStopped)
+        {
+            var stops = await PauseSql.StopsAsync(connection, units.SelectMany(u => u.Drafts), cancel);
+            units.ForEach(u => u.Hold(stops));
+        }
+
         var won = await ClaimKeysAsync(connection, transaction, units, keyWait, cancel);
         var fresh = units.FindAll(u => u.Idempotency is null || won.Contains(u.Drafts[0].Id));
         if (fresh.Count > 0)
@@ -64,6 +75,7 @@ static class AcceptSql
     static async Task<HashSet<Guid>> ClaimKeysAsync(
         NpgsqlConnection connection, NpgsqlTransaction transaction, List<AcceptUnit> units, TimeSpan keyWait, CancellationToken cancel)
     {
+        if (units.TrueForAll(u => u.Idempotency is null)) return [];
         var keyed = units.Where(u => u.Idempotency is not null)
             .DistinctBy(u => (u.ProjectId, u.Idempotency!.Key))
             .OrderBy(u => u.ProjectId).ThenBy(u => u.Idempotency!.Key, StringComparer.Ordinal)
@@ -139,8 +151,8 @@ static class AcceptSql
         NpgsqlParameter emailIds = SqlArray.Of(recipients.Select(r => r.Draft.Id)), ns = SqlArray.Of(recipients.Select(r => r.Recipient.N)),
             projects = SqlArray.Of(recipients.Select(r => r.Draft.Caller.ProjectId)), states = SqlArray.Of(recipients.Select(r => r.Draft.State.Word()));
         batch.BatchCommands.Add(new("""
-            insert into recipients (email_id, n, project_id, address, name, kind, state, attempts, sequence)
-            select email_id, n, project_id, address, name, kind, state, 0, case state when 'scheduled' then 2 else 1 end
+            insert into recipients (email_id, n, project_id, address, name, kind, state, reason, attempts, sequence)
+            select email_id, n, project_id, address, name, kind, state, case state when 'held' then 'paused' end, 0, case when state = 'queued' then 1 else 2 end
             from unnest($1, $2, $3, $4, $5, $6, $7) as u(email_id, n, project_id, state, address, name, kind)
             """)
         {
@@ -152,25 +164,26 @@ static class AcceptSql
         });
         batch.BatchCommands.Add(new("""
             insert into queue (email_id, n, project_id, lane, priority, due_at, expires_at, claims, doubts)
-            select email_id, n, project_id, lane, priority, coalesce(send_at, now()), coalesce(expires_at, coalesce(send_at, now()) + life), 0, 0
-            from unnest($1, $2, $3, $4, $5, $6, $7, $8) as u(email_id, n, project_id, lane, priority, send_at, expires_at, life)
+            select email_id, n, project_id, lane, priority, case state when 'held' then 'infinity' else coalesce(send_at, now()) end,
+                   coalesce(expires_at, case state when 'held' then 'infinity' else coalesce(send_at, now()) + life end), 0, 0
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) as u(email_id, n, project_id, state, lane, priority, send_at, expires_at, life)
             """)
         {
             Parameters =
             {
-                emailIds.Clone(), ns.Clone(), projects.Clone(), SqlArray.Of(recipients.Select(r => r.Draft.Lane)),
+                emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone(), SqlArray.Of(recipients.Select(r => r.Draft.Lane)),
                 SqlArray.Of(recipients.Select(r => r.Draft.Stream.Priority)), SqlArray.Of(recipients.Select(r => r.Draft.SendAt)),
                 SqlArray.Of(recipients.Select(r => r.Draft.ExpiresAt)), SqlArray.Of(recipients.Select(r => r.Draft.Stream.Life)),
             },
         });
         batch.BatchCommands.Add(new("""
-            insert into events (email_id, n, sequence, project_id, type)
-            select email_id, n, sequence, project_id, type
-            from unnest($1, $2, $3, $4) as u(email_id, n, project_id, state),
-                 (values (1, 'email.accepted'), (2, 'email.scheduled')) as e(sequence, type)
-            where sequence = 1 or state = 'scheduled'
+            insert into events (email_id, n, sequence, project_id, type, data)
+            select email_id, n, sequence, project_id, type, data::jsonb
+            from unnest($1, $2, $3, $4, $5) as u(email_id, n, project_id, state, stop),
+                 lateral (values (1, 'email.accepted', null), (2, 'email.' || state, stop)) as e(sequence, type, data)
+            where sequence = 1 or state <> 'queued'
             """)
-        { Parameters = { emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone() } });
+        { Parameters = { emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone(), SqlArray.Of(recipients.Select(r => r.Draft.Stop?.Data)) } });
         AddUsage(batch, drafts, shard);
         return batch;
     }

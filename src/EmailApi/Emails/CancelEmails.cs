@@ -6,15 +6,22 @@ using Npgsql;
 
 namespace EmailApi.Emails;
 
-/// <summary>POST /v1/emails/cancel: ends what has not left of all mail that a filter finds, the same filter that GET /v1/emails takes.</summary>
+/// <summary>POST /v1/emails/cancel: ends what has not left of all mail that a filter finds, the same filter that GET /v1/emails takes. A bound key ends
+/// what it sent itself, a test key what test keys sent.</summary>
 public static class CancelEmails
 {
     /// <summary>So many emails at a time: no transaction of ours stays open long.</summary>
     const int Step = 500;
 
-    public static async Task<CancelEmailsResponse> HandleAsync([AsParameters] EmailFilterQuery query, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+    static readonly IdList Open = new("queue q where q.project_id = @project and q.lease_until is null", "q.email_id");
+
+    static readonly IdList OpenOfTestKeys = new($"""
+        {Open.Rows} and (select e.key_id from emails e where e.id = q.email_id) in (select k.id from api_keys k where k.project_id = @project and k.mode = 'test')
+        """, Open.Id);
+
+    public static async Task<CancelEmailsResponse> HandleAsync([AsParameters] EmailFilterQuery query, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        var filter = EmailFilter.Read(query, http);
+        var filter = EmailFilter.Read(query);
         if (filter == new EmailFilter()) throw new ProblemException(ProblemKind.BadRequest, $"Give at least one of {string.Join(", ", EmailFilter.Names)}: without, all open mail of the project would be canceled.");
         if (caller.IsBound) filter = filter with { Key = caller.KeyId };
 
@@ -33,17 +40,9 @@ public static class CancelEmails
     /// <summary>Emails with recipients that nobody is sending, by id; those that the filter finds at this moment.</summary>
     static async Task<List<Guid>> OpenAsync(EmailFilter filter, Caller caller, EmailDb db, Guid last, CancellationToken cancel)
     {
-        await db.Database.OpenConnectionAsync(cancel);
-        await using var command = new NpgsqlCommand { Connection = (NpgsqlConnection)db.Database.GetDbConnection() };
-        command.Parameters.AddWithValue("last", last);
-        var emails = filter.Query(caller.ProjectId, command.Parameters, """
-            and e.id > @last and e.id in (select q.email_id from queue q where q.project_id = @project and q.email_id > @last and q.lease_until is null)
-            """, "asc", Step);
-        command.CommandText = $"select e.id from ({emails}) e order by e.id";
-        var ids = new List<Guid>();
-        await using var reader = await command.ExecuteReaderAsync(cancel);
-        while (await reader.ReadAsync(cancel)) ids.Add(reader.GetGuid(0));
-        return ids;
+        await using var transaction = await db.Database.BeginTransactionAsync(cancel);
+        return await new EmailSearch(filter, caller.ProjectId).OldestAsync(
+            (NpgsqlConnection)db.Database.GetDbConnection(), caller.Mode is KeyMode.Test ? OpenOfTestKeys : Open, last, Step, cancel);
     }
 }
 

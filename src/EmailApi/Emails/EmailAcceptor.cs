@@ -32,8 +32,7 @@ public sealed class EmailAcceptor(
         var (draft, refusal) = await CheckAsync(request, caller, pointer: "#", cancel);
         if (draft is null) return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw refusal!;
 
-        var answer = JsonSerializer.SerializeToUtf8Bytes(SendEmailResponse.Of(draft), ApiJson.Wire.SendEmailResponse);
-        return await StoreAsync([draft], answer, idempotency, cancel);
+        return await StoreAsync([draft], () => JsonSerializer.SerializeToUtf8Bytes(SendEmailResponse.Of(draft), ApiJson.Wire.SendEmailResponse), idempotency, cancel);
     }
 
     /// <summary>Up to 1,000 mails, stored in one transaction. Strict: one bad mail and nothing is stored. Permissive: the good ones are.</summary>
@@ -46,11 +45,12 @@ public sealed class EmailAcceptor(
 
         await limits.TakeRateAsync(caller, request.Items.Count);
         var drafts = new List<EmailDraft>(request.Items.Count);
-        var results = new List<BatchItem>(request.Items.Count);
+        var results = new List<Func<BatchItem>>(request.Items.Count);   // a draft's status may still change
         var refusals = new List<ProblemException>();
         var (recipients, moreErrors) = (0, MaxBatchErrors);
         for (var i = 0; i < request.Items.Count; i++)
         {
+            var index = i;
             var (draft, refusal) = await CheckAsync(request.Items[i], caller, $"#/{i}", cancel);
             if (draft is not null)
             {
@@ -58,25 +58,27 @@ public sealed class EmailAcceptor(
                 if (recipients > MaxBatchRecipients)
                     throw Validation.Invalid([new("#", "too_many", $"The mails of a batch have at most {MaxBatchRecipients:N0} recipients together; send several batches.")]);
                 drafts.Add(draft);
-                results.Add(new(i) { Id = EmailId.Format(draft.Id), Status = draft.State.Word() });
+                results.Add(() => new(index) { Id = EmailId.Format(draft.Id), Status = draft.State.Word() });
             }
             else
             {
                 refusals.Add(refusal!);
-                results.Add(new(i) { Error = BatchItemError.Of(refusal!, ref moreErrors) });
+                var error = BatchItemError.Of(refusal!, ref moreErrors);
+                results.Add(() => new(index) { Error = error });
             }
         }
 
         if (refusals.Count > 0 && !isPermissive)
             return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw Together(refusals);
 
-        var answer = JsonSerializer.SerializeToUtf8Bytes(new SendBatchResponse(results), ApiJson.Wire.SendBatchResponse);
         return drafts.Count > 0
-            ? await StoreAsync(drafts, answer, idempotency, cancel)
-            : await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? new AcceptedAnswer(answer, IsReplayed: false);
+            ? await StoreAsync(drafts, Answer, idempotency, cancel)
+            : await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? new AcceptedAnswer(Answer(), IsReplayed: false);
+
+        byte[] Answer() => JsonSerializer.SerializeToUtf8Bytes(new SendBatchResponse(results.ConvertAll(r => r())), ApiJson.Wire.SendBatchResponse);
     }
 
-    async Task<AcceptedAnswer> StoreAsync(List<EmailDraft> drafts, byte[] answer, Idempotency? idempotency, CancellationToken cancel)
+    async Task<AcceptedAnswer> StoreAsync(List<EmailDraft> drafts, Func<byte[]> answer, Idempotency? idempotency, CancellationToken cancel)
     {
         var quota = await limits.TakeQuotaAsync(drafts[0].Caller, drafts.Count);
         AcceptedAnswer? stored = null;
@@ -90,7 +92,7 @@ public sealed class EmailAcceptor(
         }
 
         if (!stored.IsReplayed)
-            foreach (var lane in drafts.Where(d => d.SendAt is null).Select(d => d.Lane).Distinct())
+            foreach (var lane in drafts.Where(d => d.State is RecipientState.Queued).Select(d => d.Lane).Distinct())
                 signals.Wake(lane);   // best effort: a run looks each second anyway
         return stored;
     }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using EmailApi.Http;
+using EmailApi.Pauses;
 using EmailApi.Projects;
 using Stream = EmailApi.Projects.Stream;
 
@@ -24,7 +25,10 @@ public sealed record EmailDraft
     /// <summary>The mail's own limit; null: the stream's life decides.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
-    public RecipientState State => SendAt is null ? RecipientState.Queued : RecipientState.Scheduled;
+    /// <summary>Set while it is written, when a pause stops it.</summary>
+    internal Stop? Stop { get; set; }
+
+    public RecipientState State => SendAt is not null ? RecipientState.Scheduled : Stop is null ? RecipientState.Queued : RecipientState.Held;
 
     /// <summary>Never changes, so that a receiver can tell a repeat; the domain is the author's.</summary>
     public string InternetMessageId => $"{Id:n}@{Address.Domain(Address.ToWire(Content.From.Email))}";

@@ -14,13 +14,16 @@ public static class GetEmail
     public static async Task<GetEmailResponse> HandleAsync(string id, Caller caller, EmailDb db, CancellationToken cancel)
     {
         var email = await db.FindAsync(id, caller, cancel);
-        return await ShowAsync(email.Id, db, cancel);
+        return await ShowAsync(email, db, cancel);
     }
 
-    /// <summary>An email as it stands, for every endpoint that answers with one. Its project was checked.</summary>
-    internal static async Task<GetEmailResponse> ShowAsync(Guid id, EmailDb db, CancellationToken cancel)
+    /// <summary>An email as it stands now, for every endpoint that changed one.</summary>
+    internal static async Task<GetEmailResponse> ShowAsync(Guid id, EmailDb db, CancellationToken cancel) =>
+        await ShowAsync(await db.Emails.AsNoTracking().SingleAsync(e => e.Id == id, cancel), db, cancel);
+
+    /// <summary>With its recipients. Its project was checked.</summary>
+    static async Task<GetEmailResponse> ShowAsync(Email email, EmailDb db, CancellationToken cancel)
     {
-        var email = await db.Emails.AsNoTracking().SingleAsync(e => e.Id == id, cancel);
         var rows = await (
             from r in db.Recipients.AsNoTracking()
             where r.EmailId == email.Id

@@ -11,30 +11,34 @@ namespace EmailApi.Emails;
 public static class ListEmails
 {
     public static async Task<Page<ListedEmail>> HandleAsync(
-        [AsParameters] EmailFilterQuery query, string? after, int? limit, HttpContext http, Caller caller, EmailDb db, CancellationToken cancel)
+        [AsParameters] EmailFilterQuery query, string? after, int? limit, Caller caller, EmailDb db, CancellationToken cancel)
     {
-        var filter = EmailFilter.Read(query, http, "after", "limit");
+        var filter = EmailFilter.Read(query);
         var take = Paging.Limit(limit);
 
-        var command = new NpgsqlBatchCommand();
-        var last = Paging.After<Guid>(after);
-        var emails = filter.Query(caller.ProjectId, command.Parameters, last is null ? "" : "and e.id < @last", "desc", take + 1);
-        if (last is not null) command.Parameters.AddWithValue("last", last);
-
-        command.CommandText = $"""
-            select e.id, email_status(e.id), e.from_address, e.from_name, e.subject, e.stream, e.key_id, e.tags, e.created_at, e.send_at, e.expires_at,
-                   (select array_agg(r.address order by r.n) from recipients r where r.email_id = e.id and r.n <= {ListedEmail.MaxShown}),
-                   (select count(*)::int from recipients r where r.email_id = e.id)
-            from ({emails}) e order by e.id desc
-            """;
-        var rows = new List<(Guid Id, ListedEmail Email)>();
-        await using var batch = new NpgsqlBatch((NpgsqlConnection)db.Database.GetDbConnection()) { BatchCommands = { filter.IsByStatusAlone ? IndexPlans.Command() : IndexPlans.ForTheseValues() } };
-        if (filter.IsSearch) batch.BatchCommands.Add(RowSecurity.Lift());
-        batch.BatchCommands.Add(command);
-        await using var reader = await batch.ExecuteReaderAsync(cancel);
-        for (var before = batch.BatchCommands.Count - 1; before > 0; before--) await reader.NextResultAsync(cancel);
-        while (await reader.ReadAsync(cancel)) rows.Add((reader.GetGuid(0), Of(reader)));
+        var connection = (NpgsqlConnection)db.Database.GetDbConnection();
+        if (filter.IsSearch) await RowSecurity.LiftAsync(db, cancel);
+        var ids = await new EmailSearch(filter, caller.ProjectId).NewestAsync(connection, Paging.After<Guid>(after), take + 1, cancel);
+        var rows = await ReadAsync(connection, ids, cancel);
         return Paging.Page(rows, take, r => r.Email, r => [r.Id.ToString("n")]);
+    }
+
+    static async Task<List<(Guid Id, ListedEmail Email)>> ReadAsync(NpgsqlConnection connection, List<Guid> ids, CancellationToken cancel)
+    {
+        var rows = new List<(Guid, ListedEmail)>();
+        if (ids is []) return rows;
+        var command = new NpgsqlBatchCommand($"""
+            select e.id, email_status(e.id), e.from_address, e.from_name, e.subject, e.stream, e.key_id, e.tags, e.created_at, e.send_at, e.expires_at, r.addresses, r.count
+            from emails e cross join lateral (
+                select array_agg(r.address order by r.n) filter (where r.n <= {ListedEmail.MaxShown}) as addresses, count(*)::int as count from recipients r where r.email_id = e.id) r
+            where e.id = any(@ids) order by e.id desc
+            """);
+        command.Parameters.AddWithValue("ids", ids);
+        await using var batch = new NpgsqlBatch(connection) { BatchCommands = { EmailSearch.Plans("force_generic_plan", "seqscan"), command } };
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
+        while (await reader.ReadAsync(cancel)) rows.Add((reader.GetGuid(0), Of(reader)));
+        return rows;
     }
 
     static ListedEmail Of(NpgsqlDataReader row)

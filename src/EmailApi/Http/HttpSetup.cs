@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using EmailApi.Data;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.HttpOverrides;
 using Microsoft.Extensions.Options;
 
@@ -28,7 +29,6 @@ public static class HttpSetup
             builder.WebHost.UseUrls(DefaultUrl);
 
         builder.AddLogging();
-        builder.Services.AddSingleton(TimeProvider.System);
         builder.Services.ConfigureHttpJsonOptions(o =>
         {
             o.SerializerOptions.PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower;
@@ -37,6 +37,10 @@ public static class HttpSetup
         });
         builder.Services.Configure<RouteHandlerOptions>(o => o.ThrowOnBadRequest = true);
         builder.Services.Configure<HostOptions>(o => o.ShutdownTimeout = TimeSpan.FromSeconds(30));
+        builder.Services.AddSingleton<HttpListeners>();
+        builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<HttpListeners>());
+        builder.Services.AddSingleton<QuietStop>();
+        builder.Services.AddHostedService(services => services.GetRequiredService<QuietStop>());
         builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<AppOptions>>(TrustProxies);
         builder.WebHost.ConfigureKestrel(o =>
         {
@@ -45,11 +49,22 @@ public static class HttpSetup
             o.Limits.MaxConcurrentConnections = 10_000;
         });
         builder.AddOpenApi();
+        builder.Services.AddSingleton<QueryParameters>();   // reads the contract's descriptions
     }
 
     public static void UseHttp(this WebApplication app)
     {
         app.Lifetime.ApplicationStarted.Register(() => app.Services.GetRequiredService<StartProgress>().IsOver = true);
+        var stop = app.Services.GetRequiredService<QuietStop>();
+        app.Use((context, next) =>
+        {
+            context.Response.OnStarting(state =>
+            {
+                stop.SayClose((HttpContext)state);
+                return Task.CompletedTask;
+            }, context);
+            return next(context);
+        });
         app.UseForwardedHeaders();
         app.UseExceptionHandler(new ExceptionHandlerOptions
         {
@@ -61,6 +76,11 @@ public static class HttpSetup
         app.UseRouting();
         app.UseAuthentication();
         app.UseAuthorization();
+        app.Use((http, next) =>
+        {
+            http.RequestServices.GetRequiredService<QueryParameters>().Check(http);
+            return next(http);
+        });
     }
 
     /// <summary>What the libraries say is of use when something is wrong; failed commands and requests are logged once, by us.</summary>

@@ -46,7 +46,7 @@ public static partial class ProblemWriter
             case ProblemException problem:
                 if (problem.RetryAfter is { } seconds) http.Response.Headers.RetryAfter = seconds.ToString(System.Globalization.CultureInfo.InvariantCulture);
                 return WriteAsync(http, problem.Kind, problem.Message, problem.Errors);
-            case Microsoft.AspNetCore.Connections.ConnectionResetException:
+            case not null when RequestBytes.IsCutOff(error):
             case IOException or OperationCanceledException when http.RequestAborted.IsCancellationRequested:
                 http.Response.StatusCode = 499;   // the client has gone: nobody reads an answer, and nothing here is wrong
                 return Task.CompletedTask;

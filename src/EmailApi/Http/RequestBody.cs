@@ -85,6 +85,7 @@ static class RequestBytes
 {
     const int LargeBytes = 1 << 20;
     static readonly LargeTurns Turns = new(4, TimeProvider.System);
+    static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(5);
 
     public static async Task<Owner> ReadAsync(HttpContext http)
     {
@@ -97,8 +98,33 @@ static class RequestBytes
         var limit = http.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
         if (request.ContentLength > limit) throw new ProblemException(ProblemKind.TooLarge, ProblemWriter.TooLargeDetail);
 
+        try
+        {
+            return await ReadWholeAsync(http);
+        }
+        catch (Exception error) when (IsCutOff(error) || http.RequestAborted.IsCancellationRequested)
+        {
+            await EndAsync(http);
+            throw;
+        }
+    }
+
+    /// <summary>Ends the connection of a client that has gone. Else the server may look for the rest of the body, or for another request, which what was cut off
+    /// left it unfit to read, and logs that with a stack.</summary>
+    static async Task EndAsync(HttpContext http)
+    {
+        http.Features.Get<Microsoft.AspNetCore.Connections.Features.IConnectionLifetimeNotificationFeature>()?.RequestClose();   // no other request
+        http.Abort();
+        await Task.Delay(EndsWithin, http.RequestAborted).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);   // until it knows: no rest of the body
+    }
+
+    /// <summary>The client has gone in the middle of the body. The request is told to be aborted a moment later.</summary>
+    public static bool IsCutOff(Exception error) => error is Microsoft.AspNetCore.Connections.ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." };
+
+    static async Task<Owner> ReadWholeAsync(HttpContext http)
+    {
         LargeTurns.Turn? turn = null;
-        var reader = request.BodyReader;
+        var reader = http.Request.BodyReader;
         while (true)
         {
             var read = await ReadAsync(http, turn);
@@ -127,10 +153,11 @@ static class RequestBytes
 
     static async ValueTask<ReadResult> ReadAsync(HttpContext http, LargeTurns.Turn? turn)
     {
-        if (turn is null) return await http.Request.BodyReader.ReadAsync(http.RequestAborted);
+        // No token: the server itself ends a read whose client has gone; a canceled one would leave the reader unfit for what follows.
+        if (turn is null) return await http.Request.BodyReader.ReadAsync(CancellationToken.None);
         var reader = http.Request.BodyReader;
-        await using var cut = turn.WasCut.Register(reader.CancelPendingRead);   // a canceled token would leave the reader unfit for the rest
-        var read = await reader.ReadAsync(http.RequestAborted);
+        await using var cut = turn.WasCut.Register(reader.CancelPendingRead);
+        var read = await reader.ReadAsync(CancellationToken.None);
         if (!read.IsCanceled) return read;
 
         reader.AdvanceTo(read.Buffer.End);

@@ -14,10 +14,10 @@ public static class Health
     /// <summary>The process answers; nothing else is asked.</summary>
     public static IResult Live() => Results.Text("ok");
 
-    /// <summary>200 when mail can be accepted, also while relays are down; 503 with the database away or migrations pending.</summary>
-    public static async Task<IResult> ReadyAsync(DatabaseGate gate, EngineDatabase database, RelayCatalog relays, IOptions<AppOptions> options, CancellationToken cancel)
+    /// <summary>200 when mail can be accepted, also while relays are down; 503 with the database away, migrations pending, or once the node stops.</summary>
+    public static async Task<IResult> ReadyAsync(DatabaseGate gate, EngineDatabase database, RelayCatalog relays, IOptions<AppOptions> options, QuietStop stop, CancellationToken cancel)
     {
-        string? trouble = gate.IsOpen ? null : gate.Waiting;
+        string? trouble = stop.HasBegun ? "The server is stopping." : gate.IsOpen ? null : gate.Waiting;
         var isHeld = false;
         if (trouble is null)
         {

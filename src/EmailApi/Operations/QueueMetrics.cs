@@ -12,17 +12,17 @@ public sealed partial class QueueMetrics : BackgroundService
     /// <summary>Walks the index from lane to lane, priority to priority and project to project: its cost does not grow with the backlog.</summary>
     const string OldestDue = """
         with recursive groups as (
-            (select lane, priority, project_id from queue where lease_until is null order by lane, priority, project_id limit 1)
+            (select lane, priority, project_id, is_retry from queue where lease_until is null order by lane, priority, project_id, is_retry limit 1)
             union all
-            select next.lane, next.priority, next.project_id from groups g cross join lateral (
-                select q.lane, q.priority, q.project_id from queue q
-                where q.lease_until is null and (q.lane, q.priority, q.project_id) > (g.lane, g.priority, g.project_id)
-                order by q.lane, q.priority, q.project_id limit 1) next
+            select next.lane, next.priority, next.project_id, next.is_retry from groups g cross join lateral (
+                select q.lane, q.priority, q.project_id, q.is_retry from queue q
+                where q.lease_until is null and (q.lane, q.priority, q.project_id, q.is_retry) > (g.lane, g.priority, g.project_id, g.is_retry)
+                order by q.lane, q.priority, q.project_id, q.is_retry limit 1) next
         )
         select g.lane, greatest(0, extract(epoch from now() - min(first.due_at)))::float8
         from groups g cross join lateral (
             select q.due_at from queue q
-            where q.lease_until is null and q.lane = g.lane and q.priority = g.priority and q.project_id = g.project_id
+            where q.lease_until is null and q.lane = g.lane and q.priority = g.priority and q.project_id = g.project_id and q.is_retry = g.is_retry
             order by q.due_at limit 1) first
         group by g.lane
         """;

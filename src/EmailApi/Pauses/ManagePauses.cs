@@ -11,7 +11,7 @@ public static class ManagePauses
 {
     /// <summary>Stops mail by project, stream, key, tag or relay. Again changes nothing: the pause that is there stays, with its time and reason.</summary>
     public static async Task<PauseResponse> PauseAsync(
-        RequestBody<PauseRequest> body, Caller caller, IValidator<PauseRequest> validator, PauseAccess access, WalkPauses walk, EmailDb db, CancellationToken cancel)
+        RequestBody<PauseRequest> body, Caller caller, IValidator<PauseRequest> validator, PauseAccess access, WalkPauses walk, PausesInForce inForce, EmailDb db, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
         var (project, by, value) = await access.TargetAsync(request, caller, mustExist: true, cancel);
@@ -30,12 +30,12 @@ public static class ManagePauses
         }
 
         var pause = await Of(project, by, value, db).SingleAsync(cancel);
-        return await WalkAsync(pause, walk, db, cancel);
+        return await WalkAsync(pause, walk, inForce, db, cancel);
     }
 
     /// <summary>Lets paused mail go, but for what another pause matches.</summary>
     public static async Task<PauseResponse> ResumeAsync(
-        RequestBody<PauseRequest> body, Caller caller, IValidator<PauseRequest> validator, PauseAccess access, WalkPauses walk, EmailDb db, CancellationToken cancel)
+        RequestBody<PauseRequest> body, Caller caller, IValidator<PauseRequest> validator, PauseAccess access, WalkPauses walk, PausesInForce inForce, EmailDb db, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
         var (project, by, value) = await access.TargetAsync(request, caller, mustExist: false, cancel);
@@ -44,7 +44,7 @@ public static class ManagePauses
         {
             var paused = Of(project, by, value, db).Where(p => p.ResumedAt == null);
             pause = await paused.SingleOrDefaultAsync(cancel)
-                ?? throw new ProblemException(ProblemKind.WrongState, $"{by.Word()} {value} is not paused; GET /v1/pause lists what is.");
+                ?? throw new ProblemException(ProblemKind.NotPaused, $"{by.Word()} {value} is not paused; GET /v1/pause lists what is.");
             await access.DemandResumeAsync(pause, caller, cancel);
             await paused.ExecuteUpdateAsync(set => set.SetProperty(p => p.ResumedAt, _ => EmailDb.Now()).SetProperty(p => p.Note, request.Reason)
                 .SetProperty(p => p.WalkedTo, Guid.Empty).SetProperty(p => p.WalkedN, 0), cancel);
@@ -52,7 +52,7 @@ public static class ManagePauses
             await transaction.CommitAsync(cancel);
         }
 
-        return await WalkAsync(pause, walk, db, cancel);
+        return await WalkAsync(pause, walk, inForce, db, cancel);
     }
 
     /// <summary>What is paused now: in the key's project and at the relays; for who runs the server, in all projects.</summary>
@@ -80,10 +80,11 @@ public static class ManagePauses
         db.Pauses.AsNoTracking().Where(p => p.ProjectId == project && p.By == by && p.Value == value);
 
     /// <summary>A short while of the work at once; the sweeper does the rest, or all of it where this fails.</summary>
-    static async Task<PauseResponse> WalkAsync(Pause pause, WalkPauses walk, EmailDb db, CancellationToken cancel)
+    static async Task<PauseResponse> WalkAsync(Pause pause, WalkPauses walk, PausesInForce inForce, EmailDb db, CancellationToken cancel)
     {
         try
         {
+            await inForce.LookAsync(cancel);
             await walk.WalkAsync(pause.Id, cancel);
         }
         catch (Npgsql.NpgsqlException)

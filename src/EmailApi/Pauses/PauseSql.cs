@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Emails;
 using Npgsql;
 
 namespace EmailApi.Pauses;
@@ -7,6 +8,13 @@ namespace EmailApi.Pauses;
 /// pauses in a later statement; who pauses or resumes takes the lock alone. So once a pause is committed, every claim sees it.</summary>
 static class PauseSql
 {
+    /// <summary>Which of new mails a pause stops, and what is told of it.</summary>
+    const string Stops = $"""
+        select e.id, (select jsonb_strip_nulls(jsonb_build_object('reason', 'paused', 'note', x.note))::text from pauses x
+            where x.resumed_at is null and {Matches} order by x.id limit 1)
+        from unnest($1, $2, $3, $4, $5, $6) as e(id, project_id, lane, stream, key_id, tags) cross join lateral (select e.project_id, e.lane) q
+        """;
+
     /// <summary>Rows of the queue that one step of a walk looks at: no transaction of ours stays open long, and claims wait for a new pause that waits for a step.</summary>
     public const int Step = 1000;
 
@@ -97,6 +105,33 @@ static class PauseSql
         {Walked}
         """;
 
+    /// <summary>Looks at the pauses for mail that the open transaction is about to store. A resume waits for its commit, and then finds what it held.</summary>
+    public static async Task<Dictionary<Guid, Stop>> StopsAsync(NpgsqlConnection connection, IEnumerable<EmailDraft> mails, CancellationToken cancel)
+    {
+        var drafts = mails.Where(d => d.SendAt is null).ToList();
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new(LockShared),
+                new(Stops)
+                {
+                    Parameters =
+                    {
+                        SqlArray.Of(drafts.Select(d => d.Id)), SqlArray.Of(drafts.Select(d => d.Caller.ProjectId)), SqlArray.Of(drafts.Select(d => d.Lane)),
+                        SqlArray.Of(drafts.Select(d => d.Stream.Name)), SqlArray.Of(drafts.Select(d => d.Caller.KeyId)), SqlArray.Jsonb(drafts.Select(d => d.Tags)),
+                    },
+                },
+            },
+        };
+        var stops = new Dictionary<Guid, Stop>();
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
+        while (await reader.ReadAsync(cancel))
+            if (!reader.IsDBNull(1)) stops[reader.GetGuid(0)] = new(reader.GetString(1));
+        return stops;
+    }
+
     /// <summary>Takes one step of a walk that is not over; two nodes never walk for the same pause at once.</summary>
     /// <param name="only">The pause to walk for; null: any.</param>
     /// <returns>Null when there is nothing to walk over, or another node is at it.</returns>
@@ -156,3 +191,7 @@ static class PauseSql
 /// <param name="IsLast">The walk is over.</param>
 /// <param name="IsRelease">It released, so that there may be something due.</param>
 readonly record struct WalkStep(bool IsLast, bool IsRelease);
+
+/// <summary>A pause stops a new mail.</summary>
+/// <param name="Data">Of its event <c>email.held</c>, as JSON.</param>
+sealed record Stop(string Data);

@@ -7,10 +7,12 @@ namespace EmailApi.Pauses;
 /// <summary>The emergency stop.</summary>
 public static class PausesSetup
 {
-    public static void AddPauses(this WebApplicationBuilder builder)
+    public static void AddPauses(this WebApplicationBuilder builder, AppOptions settings)
     {
         builder.Services.AddSingleton<IValidator<PauseRequest>, PauseValidator>();
         builder.Services.AddSingleton<WalkPauses>();
+        builder.Services.AddSingleton<PausesInForce>();
+        if (settings.Accepts) builder.Services.AddHostedService(services => services.GetRequiredService<PausesInForce>());
         builder.Services.AddScoped<PauseAccess>();
     }
 

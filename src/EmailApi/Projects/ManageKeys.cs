@@ -23,7 +23,7 @@ public static class ManageKeys
 
         var project = await access.ProjectAsync(request.Project, caller, cancel);
         await CheckStreamsAsync(request, project, db, cancel);
-        await CheckRateAsync(request.RateLimit, project, db, cancel);
+        await CheckRateAsync(request.RateLimit, project, caller, access, db, cancel);
         var (key, token) = Make(request, project);
         db.ApiKeys.Add(key);
         await db.SaveChangesAsync(cancel);
@@ -66,12 +66,12 @@ public static class ManageKeys
 
     /// <summary>Gives a key another rate limit; every node knows it within 5 s.</summary>
     public static async Task<KeyResponse> ChangeAsync(
-        string id, RequestBody<ChangeKeyRequest> body, Caller caller, IValidator<ChangeKeyRequest> validator, EmailDb db, ApiKeys keys, CancellationToken cancel)
+        string id, RequestBody<ChangeKeyRequest> body, Caller caller, IValidator<ChangeKeyRequest> validator, ProjectAccess access, EmailDb db, ApiKeys keys, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
         if (caller.IsBound) throw Bound();
         var key = await Of(caller, db).AsTracking().SingleOrDefaultAsync(k => k.Id == id && (caller.Mode == KeyMode.Live || k.Mode == KeyMode.Test), cancel) ?? throw Unknown();
-        await CheckRateAsync(request.RateLimit, caller.ProjectId, db, cancel);
+        await CheckRateAsync(request.RateLimit, caller.ProjectId, caller, access, db, cancel);
         (key.RatePerSecond, key.RateBurst) = (request.RateLimit!.Value?.PerSecond, request.RateLimit.Value?.Burst);
         await db.SaveChangesAsync(cancel);
         keys.Forget(id);
@@ -99,9 +99,15 @@ public static class ManageKeys
         if (errors.Count > 0) throw Validation.Invalid(errors);
     }
 
-    static async Task CheckRateAsync(RateLimitInput? limit, int project, EmailDb db, CancellationToken cancel)
+    /// <summary>A tenant makes its keys as fast as any key is without being asked, or as its project was made; more is for who runs the server.</summary>
+    static async Task CheckRateAsync(RateLimitInput? limit, int project, Caller caller, ProjectAccess access, EmailDb db, CancellationToken cancel)
     {
-        if (limit?.Value is { } rate) LimitRules.CheckWithin(rate, (await db.Projects.AsNoTracking().SingleAsync(p => p.Id == project, cancel)).Limits.Rate);
+        if (limit?.Value is not { } rate) return;
+        var ofProject = (await db.Projects.AsNoTracking().SingleAsync(p => p.Id == project, cancel)).Limits.Rate;
+        LimitRules.CheckWithin(rate, ofProject);
+        var most = new RateLimit(Math.Max(RateLimit.OfKeys.PerSecond, ofProject?.PerSecond ?? 0), Math.Max(RateLimit.OfKeys.Burst, ofProject?.Burst ?? 0));
+        if ((rate.PerSecond > most.PerSecond || rate.Burst > most.Burst) && !await access.IsOperatorAsync(caller, cancel))
+            throw new ProblemException(ProblemKind.Forbidden, $"More than {most.PerSecond:N0} mails a second or a burst of {most.Burst:N0} is given to a key by who runs the server; give at most that, or ask them for a project limit that allows it.");
     }
 
     static string[] Patterns(IReadOnlyList<string>? given) => [.. (given ?? []).Select(g => AddressPattern.TryParse(g, out var pattern, out _) ? pattern : g)];
@@ -128,7 +134,7 @@ public sealed record CreateKeyRequest
     public IReadOnlyList<string>? Recipients { get; init; }
     /// <summary>RFC 3339 with an offset; left out: it does not expire.</summary>
     public string? ExpiresAt { get; init; }
-    /// <summary>Left out: 1,000 mails a second, 2,000 at once.</summary>
+    /// <summary>Left out: 1,000 mails a second, 2,000 at once. More, or more than the project's limit where that is higher, is given by who runs the server.</summary>
     public RateLimitInput? RateLimit { get; init; }
     /// <summary>For keys of project <c>default</c>: the id of the project that the key is for.</summary>
     public string? Project { get; init; }

@@ -13,9 +13,13 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
 {
     readonly DialogueWatch watch = new();
     RelayClient? client;
+    Socket? socket;
     long idleSince;
 
     public bool IsConnected => client?.IsConnected is true;
+
+    /// <summary>While idle: the relay has closed it, or said something that nobody asked for and that must not be taken for a reply to the next command.</summary>
+    public bool HasSpoken => socket is null || socket.Poll(0, SelectMode.SelectRead);
 
     /// <summary>How long it has been open without work.</summary>
     public TimeSpan Idle => clock.GetElapsedTime(idleSince);
@@ -61,7 +65,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
         var step = SmtpStep.Connect;
         try
         {
-            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
                 await socket.ConnectAsync(relay.Host, relay.Port, deadline.Token);
@@ -77,6 +81,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
             catch
             {
                 socket.Dispose();
+                socket = null;
                 throw;
             }
 
@@ -170,7 +175,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
     public void Dispose()
     {
         client?.Dispose();
-        client = null;
+        (client, socket) = (null, null);
     }
 
     public async Task QuitAsync(CancellationToken cancel)

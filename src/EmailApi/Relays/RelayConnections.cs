@@ -57,7 +57,7 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
     {
         while (idle.TryPop(out var kept))
         {
-            if (kept.IsConnected && kept.Idle < MaxIdle) return kept;
+            if (kept.IsConnected && kept.Idle < MaxIdle && !kept.HasSpoken) return kept;
             kept.Dispose();
         }
 

@@ -45,6 +45,10 @@ public sealed record RelayOptions : IValidatableObject
     [Range(typeof(TimeSpan), "00:00:05", "00:30:00")]
     public TimeSpan DataTimeout { get; init; } = TimeSpan.FromMinutes(10);
 
+    /// <summary>What one mail may take in all, composing included, however often the relay answers in time.</summary>
+    [Range(typeof(TimeSpan), "00:00:01", "1.00:00:00")]
+    public TimeSpan MailTimeout { get; init; } = TimeSpan.FromHours(1);
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Uri.CheckHostName(Host) is UriHostNameType.Unknown) yield return new("Host is a host name or an IP address; the port goes into Port.", [nameof(Host)]);

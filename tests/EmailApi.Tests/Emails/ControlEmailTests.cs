@@ -61,6 +61,23 @@ public sealed class ControlEmailTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_test_key_cancels_by_filter_what_test_keys_sent_and_no_live_mail()
+    {
+        var later = new JsonObject { ["send_at"] = DateTimeOffset.UtcNow.AddHours(1).ToString("o") };
+        var live = await app.SendAsync(more: later);
+        using var made = await app.PostAsync(new JsonObject { ["name"] = "trial", ["mode"] = "test", ["scopes"] = new JsonArray("send", "manage") }, "/v1/keys");
+        using var test = app.WithKey((await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("key").GetString());
+        var mail = TestApp.Mail();
+        mail["send_at"] = later["send_at"]!.DeepClone();
+        (await test.PostTextAsync("/v1/emails", mail.ToJsonString())).Dispose();
+
+        using var answer = await test.PostAsync("/v1/emails/cancel?stream=transactional", null);
+
+        Assert.Equal(1, (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("emails").GetInt32());
+        Assert.Equal([RecipientState.Scheduled], await app.StatesAsync(live));
+    }
+
+    [Fact]
     public async Task A_cancel_and_a_claim_never_both_win()
     {
         var ids = await Task.WhenAll(Enumerable.Range(0, 100).Select(i => app.SendAsync($"r{i}@example.jp")));

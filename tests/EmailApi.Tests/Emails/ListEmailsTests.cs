@@ -90,7 +90,7 @@ public sealed class ListEmailsTests : IAsyncLifetime
     [InlineData("address=taro", "address is a whole address")]
     [InlineData("from=yesterday", "from is a time with its offset")]
     [InlineData("stream=", "stream has 1 to 200 characters")]
-    [InlineData("colour=red", "There is no filter colour")]
+    [InlineData("colour=red", "There is no parameter colour here; there are status, address")]
     [InlineData("after=zzz", "Give the next_cursor")]
     public async Task A_wrong_filter_is_400_and_says_what_is_right(string query, string sentence)
     {

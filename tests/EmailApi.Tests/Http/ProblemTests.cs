@@ -41,7 +41,7 @@ public sealed class ProblemTests
     {
         foreach (var error in new Exception[] { new BadHttpRequestException("Unexpected end of request content."), new IOException("gone"), new OperationCanceledException() })
         {
-            var http = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: true) };   // without services, so a log line would throw
+            var http = new DefaultHttpContext { RequestAborted = new CancellationToken(canceled: error is not BadHttpRequestException) };   // without services, so a log line would throw
             http.Features.Set<IExceptionHandlerFeature>(new ExceptionHandlerFeature { Error = error });
 
             await ProblemWriter.HandleAsync(http);

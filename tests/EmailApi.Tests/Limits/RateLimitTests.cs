@@ -184,6 +184,32 @@ public sealed class RateLimitTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_tenants_key_gives_no_more_than_what_holds_by_default_or_the_projects_limit_allows()
+    {
+        using var made = await app.PostAsync(new JsonObject { ["name"] = "tenant" }, "/v1/projects");
+        var project = (await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("id").GetString()!;
+        using var key = await app.PostAsync(new JsonObject { ["name"] = "k", ["scopes"] = new JsonArray("manage"), ["project"] = project }, "/v1/keys");
+        var tenant = await key.Content.ReadFromJsonAsync<JsonElement>();
+        using var http = app.WithKey(tenant.GetProperty("key").GetString());
+        Task<HttpResponseMessage> ChangeAsync(JsonObject limit) => http.PatchAsJsonAsync($"/v1/keys/{tenant.GetProperty("id").GetString()}", new JsonObject { ["rate_limit"] = limit });
+        Task<HttpResponseMessage> MakeAsync(JsonObject limit) => http.PostAsJsonAsync("/v1/keys", new JsonObject { ["name"] = "faster", ["scopes"] = new JsonArray("manage"), ["rate_limit"] = limit });
+
+        using var lower = await ChangeAsync(Limit(10, 10));
+        using var usual = await ChangeAsync(Limit(1000, 2000));
+        using var faster = await ChangeAsync(Limit(1001, 2000));
+        using var wider = await ChangeAsync(Limit(1000, 2001));
+        using var another = await MakeAsync(Limit(1001, 1001));
+        using var byOperator = await app.PostAsync(new JsonObject { ["name"] = "k", ["scopes"] = new JsonArray("send"), ["project"] = project, ["rate_limit"] = Limit(5000, 5000) }, "/v1/keys");
+        using (await PatchAsync($"/v1/projects/{project}", new() { ["rate_limit"] = Limit(3000, 6000) })) { }
+        using var within = await ChangeAsync(Limit(3000, 6000));
+        using var beyond = await MakeAsync(Limit(3000, 6001));
+
+        Assert.Equal([HttpStatusCode.OK, HttpStatusCode.OK], [lower.StatusCode, usual.StatusCode]);
+        Assert.All([faster, wider, another, beyond], answer => Assert.Equal(HttpStatusCode.Forbidden, answer.StatusCode));
+        Assert.Equal([HttpStatusCode.Created, HttpStatusCode.OK], [byOperator.StatusCode, within.StatusCode]);
+    }
+
+    [Fact]
     public async Task What_a_node_leased_and_did_not_use_goes_back_when_it_stops()
     {
         await UseKeyAsync(Limit(100, 100));

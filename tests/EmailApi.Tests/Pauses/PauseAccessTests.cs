@@ -58,7 +58,10 @@ public sealed class PauseAccessTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Conflict, await StatusAsync(app.Http, "/v1/resume", """{"stream": "transactional"}"""));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(app.Http, "/v1/pause", """{"stream": "transactional"}"""));
         Assert.Equal(HttpStatusCode.OK, await StatusAsync(app.Http, "/v1/resume", """{"stream": "transactional"}"""));
-        Assert.Equal(HttpStatusCode.Conflict, await StatusAsync(app.Http, "/v1/resume", """{"stream": "transactional"}"""));
+        using var again = await app.Http.PostTextAsync("/v1/resume", """{"stream": "transactional"}""");
+        var problem = await ProblemDocument.ReadAsync(again);
+
+        Assert.Equal((409, "not_paused"), (problem.Status, problem.Code));
     }
 
     [Fact]

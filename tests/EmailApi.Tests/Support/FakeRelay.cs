@@ -40,8 +40,8 @@ public sealed record RelayedMail(
     public string Text => System.Text.Encoding.UTF8.GetString(Data);
 }
 
-/// <summary>A connection, numbered from 1 in the order of connecting.</summary>
-public sealed record RelayConnection(int Number, DateTimeOffset At);
+/// <summary>A connection, numbered from 1 in the order of connecting; its client's port tells whose it is.</summary>
+public sealed record RelayConnection(int Number, DateTimeOffset At, int ClientPort);
 
 /// <summary>A command line as it came, without CRLF.</summary>
 public sealed record RelayCommand(int ConnectionNumber, string Line, DateTimeOffset At);
@@ -88,6 +88,9 @@ public sealed class FakeRelay : IAsyncDisposable
 
     /// <summary>The only login that is accepted; null accepts any.</summary>
     public (string User, string Password)? Login { get; set; }
+
+    /// <summary>Runs when a command was read, before any answer to it.</summary>
+    public Func<RelayCommand, Task>? OnCommand { get; set; }
 
     /// <summary>Runs just after the final dot was read, before any answer to it.</summary>
     public Func<RelayedMail, Task>? OnDot { get; set; }
@@ -190,7 +193,7 @@ public sealed class FakeRelay : IAsyncDisposable
                 {
                     open.Add(socket);
                     MostConnectionsAtOnce = Math.Max(MostConnectionsAtOnce, open.Count);
-                    connections.Add(new RelayConnection(connections.Count + 1, DateTimeOffset.UtcNow));
+                    connections.Add(new RelayConnection(connections.Count + 1, DateTimeOffset.UtcNow, ((IPEndPoint)socket.RemoteEndPoint!).Port));
                     var dialogue = new FakeRelayDialogue(this, socket, connections.Count, cancel);
                     running.Add(Task.Run(() => ServeAsync(dialogue, socket), CancellationToken.None));
                 }

@@ -25,7 +25,9 @@ sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int number, Cance
         while (!isOver && await ReadLineAsync() is { } bytes)
         {
             var line = Encoding.UTF8.GetString(bytes).TrimEnd('\r', '\n');
-            relay.Record(new RelayCommand(number, line, DateTimeOffset.UtcNow));
+            var command = new RelayCommand(number, line, DateTimeOffset.UtcNow);
+            relay.Record(command);
+            if (relay.OnCommand is { } onCommand) await onCommand(command);
             var space = line.IndexOf(' ');
             var rest = space < 0 ? "" : line[(space + 1)..];
             switch ((space < 0 ? line : line[..space]).ToUpperInvariant())
