@@ -119,7 +119,8 @@ static class RequestBytes
     }
 
     /// <summary>The client has gone in the middle of the body. The request is told to be aborted a moment later.</summary>
-    public static bool IsCutOff(Exception error) => error is Microsoft.AspNetCore.Connections.ConnectionResetException or BadHttpRequestException { Message: "Unexpected end of request content." };
+    public static bool IsCutOff(Exception error) => error is Microsoft.AspNetCore.Connections.ConnectionResetException
+        || (error is BadHttpRequestException && error.Message.EndsWith("end of request content.", StringComparison.Ordinal));
 
     static async Task<Owner> ReadWholeAsync(HttpContext http)
     {

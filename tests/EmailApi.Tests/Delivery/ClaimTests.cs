@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using EmailApi.Delivery;
 using EmailApi.Tests.Support;
+using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.DependencyInjection;
 using Npgsql;
 
@@ -46,6 +47,40 @@ public sealed class ClaimTests
         Assert.Equal(5, first.Count(a => a.StartsWith("short", StringComparison.Ordinal)));
         Assert.Equal(10, first.Length);
         Assert.Equal(1, second.Count(a => a.StartsWith("short", StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("old", "new")]
+    [InlineData("new", "old")]
+    public async Task New_mail_and_retries_have_equal_shares_however_long_either_has_waited(string many, string few)
+    {
+        await using var app = await TestApp.StartAsync("--EmailApi:Role=api");
+        using (var answer = await app.PostAsync(new JsonArray([.. Enumerable.Range(0, 100).Select(i => TestApp.Mail($"{many}{i}@example.net"))]), "/v1/emails/batch")) answer.EnsureSuccessStatusCode();
+        for (var i = 0; i < 6; i++) await app.SendAsync($"{few}{i}@example.net");
+        await app.ExecuteAsync($"""
+            update queue q set is_retry = r.address like 'old%', due_at = case when r.address like '{many}%' then now() - interval '1 hour' else q.due_at end
+            from recipients r where r.email_id = q.email_id
+            """);
+
+        var first = await ClaimAsync(app, 10);
+        var second = await ClaimAsync(app, 10);
+        var third = await ClaimAsync(app, 10);
+
+        Assert.Equal((5, 10), (first.Count(a => a.StartsWith(few, StringComparison.Ordinal)), first.Length));
+        Assert.Equal(1, second.Count(a => a.StartsWith(few, StringComparison.Ordinal)));
+        Assert.Equal(10, third.Length);   // alone it has all connections
+    }
+
+    [Fact]
+    public async Task What_was_put_off_is_a_retry()
+    {
+        await using var app = await TestApp.StartAsync();
+        app.Relay.AnswerAt(RelayStep.Mail, "450 4.7.1 later");
+
+        var id = await app.SendAsync();
+        await app.Http.WaitForStatusAsync(id, "deferred");
+
+        Assert.True(await app.QueryAsync(db => db.Queue.Select(q => q.IsRetry).SingleAsync(Cancel)));
     }
 
     [Fact]

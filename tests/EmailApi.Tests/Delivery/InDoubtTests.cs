@@ -29,6 +29,24 @@ public sealed class InDoubtTests(SharedApp shared) : IClassFixture<SharedApp>
         Assert.Single(mails.Select(m => m.Text).Distinct());
     }
 
+    [Theory]
+    [InlineData("transactional")]
+    [InlineData("hold")]
+    [InlineData("stop")]
+    public async Task A_metric_counts_it_whatever_the_rule_makes_of_it(string stream)
+    {
+        await shared.BeginAsync();
+        shared.Relay.AnswerAt(RelayStep.Dot, "take:close", times: 1);
+        var before = await CountAsync();
+
+        await shared.App.SendAsync(more: new() { ["stream"] = stream });
+
+        await Eventually.IsAsync(async () => await CountAsync() == before + 1, TimeSpan.FromSeconds(20));
+
+        async Task<double> CountAsync() => (await shared.Http.GetStringAsync("/metrics", TestContext.Current.CancellationToken)).Split('\n')
+            .Where(line => line.StartsWith("emailapi_recipients_in_doubt_total{", StringComparison.Ordinal)).Sum(line => double.Parse(line.Split(' ')[1], System.Globalization.CultureInfo.InvariantCulture));
+    }
+
     [Fact]
     public async Task In_doubt_a_second_time_it_is_held()
     {

@@ -1,4 +1,7 @@
+using EmailApi.Delivery;
 using EmailApi.Tests.Support;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace EmailApi.Tests.Delivery;
 
@@ -7,6 +10,24 @@ public sealed class StandInTests
 {
     static Task<TestApp> StartAsync(FakeRelay second) => TestApp.StartAsync(
         "--EmailApi:Relays:1:Name=second", "--EmailApi:Relays:1:Host=127.0.0.1", $"--EmailApi:Relays:1:Port={second.Port}", "--EmailApi:Relays:1:Security=None");
+
+    [Fact]
+    public async Task A_node_that_died_is_recorded_with_the_relay_that_it_was_sending_through()
+    {
+        await using var app = await TestApp.StartAsync("--EmailApi:Role=api");   // claims are made by hand here
+        var queue = app.Services.GetRequiredService<DeliveryQueue>();
+        var (own, other) = (await app.SendAsync(), await app.SendAsync());
+        await queue.ClaimAsync("test", 1, TestContext.Current.CancellationToken);
+        await queue.ClaimAsync("test", 1, TestContext.Current.CancellationToken, standIn: "second");
+        await app.ExecuteAsync("update queue set lease_until = now() - interval '1 second'");
+
+        await app.Services.GetRequiredService<SweepQueue>().SettleDeadAsync(TestContext.Current.CancellationToken);
+
+        Assert.Equal("test", (await app.Http.ListAsync($"/v1/emails/{own}/attempts"))[0].Text("relay"));
+        Assert.Equal("second", (await app.Http.ListAsync($"/v1/emails/{other}/attempts"))[0].Text("relay"));
+        await queue.ClaimAsync("test", 2, TestContext.Current.CancellationToken);
+        Assert.Empty(await app.QueryAsync(db => db.Queue.Where(q => q.StandIn != null).ToListAsync()));   // a later claim for its own relay says so
+    }
 
     [Fact]
     public async Task All_mail_leaves_through_the_first_while_it_is_up()

@@ -7,7 +7,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F11, F12: the connection goes within the message, or after its final dot.</summary>
 sealed class LostDot() : Scenario(
     "lost-dot", "The relay closes within the message, or takes it and closes without an answer: within it each mail arrives once; after the dot the stream's rule is kept, and a second copy is marked.",
-    new Parameter("mails", 100, 100))
+    new("large", 100, 12), new("mails", 100, 100))
 {
     public override async Task RunAsync(Run run)
     {
@@ -18,29 +18,31 @@ sealed class LostDot() : Scenario(
             (await node.Process.Http.PostTextAsync("/v1/streams", $$"""{"name": "{{rule}}", "in_doubt": "{{rule}}"}""")).EnsureSuccessStatusCode();
         using var clients = new Clients([node.Address], 0, run.Cancel);
 
-        stage.Relay.AnswerAt(RelayStep.Body, "close", mails);
-        await clients.PostAsync(1, mails);
-        await SettleAllAsync(stage, run.Cancel);
-        var within = await BothEnds.CountAsync(stage, clients);
         run.Say("closed within the message:");
-        within.Judge(run, mails);
-        run.Must("each arrived once", stage.Relay.Mails.Count == mails && within.Copies.Count == mails, $"{stage.Relay.Mails.Count} copies of {within.Copies.Count}");
+        var large = run["large"];
+        stage.Relay.AnswerAt(RelayStep.Body, "close", large);
+        await clients.PostAsync((3 * mails) + 1, (3 * mails) + large, clients: 4, mail: Large);
+        await SettleAllAsync(stage, run.Cancel);
         stage.Relay.AnswerAsUsual();
+        var within = await BothEnds.CountAsync(stage, clients);
+        within.Judge(run, large);
+        run.Must("a copy of each", stage.Relay.Mails.Count == large && within.Copies.Count == large, $"{stage.Relay.Mails.Count} copies of {within.Copies.Count}");
+        run.AtMost("in doubt", within.Doubted.Count, 0);
         var doubtsBefore = await DoubtsAsync(node);
 
         run.Say("closed after the dot:");
         stage.Relay.AnswerAt(RelayStep.Dot, "take:close", mails);
-        await clients.PostAsync(mails + 1, 2 * mails);
+        await clients.PostAsync(1, mails);
         await SettleAllAsync(stage, run.Cancel);
         stage.Relay.AnswerAsUsual();
         stage.Relay.AnswerAt(RelayStep.Dot, "take:close");
-        foreach (var (rule, from) in new[] { ("hold", (2 * mails) + 1), ("stop", (3 * mails) + 1) }) await clients.PostAsync(from, from + mails - 1, mail: number => In(rule, number));
+        foreach (var (rule, from) in new[] { ("hold", mails + 1), ("stop", (2 * mails) + 1) }) await clients.PostAsync(from, from + mails - 1, mail: number => In(rule, number));
         await SettleAllAsync(stage, run.Cancel);
         stage.Relay.AnswerAsUsual();
 
         var ends = await BothEnds.CountAsync(stage, clients);
-        ends.Judge(run, 4 * mails);
-        var doubted = Enumerable.Range((2 * mails) + 1, 2 * mails).Select(number => clients.Answered[number]).ToList();
+        ends.Judge(run, (3 * mails) + large);
+        var doubted = Enumerable.Range(mails + 1, 2 * mails).Select(number => clients.Answered[number]).ToList();
         run.AtMost("hold and stop: not marked in_doubt", doubted.Count(id => !ends.Doubted.Contains(id)), 0);
         run.AtMost("doubled under hold and stop", doubted.Count(id => ends.Copies[id] > 1), 0);
         run.Must("hold: all held", await StatesAsync("hold") == $"{mails} held in_doubt", await StatesAsync("hold"));
@@ -52,6 +54,16 @@ sealed class LostDot() : Scenario(
         async Task<string> StatesAsync(string stream) =>
             string.Join(", ", await stage.ListAsync<string>($"select concat(count(*), ' ', r.state, ' ', r.reason) from recipients r join emails e on e.id = r.email_id where e.stream = '{stream}' group by r.state, r.reason"));
     }
+
+    /// <summary>More than the sockets buffer, so that the dot cannot have been written when the connection goes.</summary>
+    static JsonObject Large(int number)
+    {
+        var mail = Clients.Mail(number);
+        mail["attachments"] = new JsonArray(new JsonObject { ["filename"] = "big.bin", ["content"] = Attachment });
+        return mail;
+    }
+
+    static readonly string Attachment = Convert.ToBase64String(new byte[6_000_000]);
 
     static JsonObject In(string stream, int number)
     {

@@ -1,5 +1,3 @@
-using EmailApi.Tests.Support;
-
 namespace EmailApi.Faults.Scenarios;
 
 /// <summary>F21: nodes that do not agree what time it is.</summary>

@@ -6,7 +6,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F10: whatever a relay does at whatever step.</summary>
 sealed class RelayMatrix() : Scenario(
     "relay", "At each step of the dialogue the relay answers 4yz or 5yz, closes or says nothing: outcome, step, reply, time of the next try and events are those of the table, and then the mail arrives once where it may.",
-    new Parameter("command-s", 3, 2))
+    new Parameter("command-s", 10, 8))
 {
     const string Busy = "4yz", Never = "5yz", Close = "close", Hang = "hang";
     const string InDoubt = "in_doubt";
@@ -40,6 +40,9 @@ sealed class RelayMatrix() : Scenario(
 
     static IEnumerable<Cell> Silent(RelayStep step, string outcome, string recorded) => [new(step, Close, "close", outcome, recorded), new(step, Hang, "hang", outcome, recorded)];
 
+    /// <summary>They are waited for together: each takes the whole time-out. Which of the mails meets which of them is left open.</summary>
+    static readonly Cell[] AtOnce = [.. OfMail.Where(c => c.Fault == Hang && c.Step < RelayStep.Body)];
+
     /// <summary>Those between mails: the mail before and the mail after know nothing of it.</summary>
     static readonly (string Fault, string Answer)[] BetweenMails = [(Busy, "421 4.4.2 idle for too long"), (Never, "554 5.4.2 tired"), (Close, "close"), (Hang, "hang")];
 
@@ -51,11 +54,12 @@ sealed class RelayMatrix() : Scenario(
         await File.WriteAllTextAsync(certificate, FakeRelay.Certificate.ExportCertificatePem(), run.Cancel);
         var node = await stage.AddNodeInAsync(new Dictionary<string, string> { ["SSL_CERT_FILE"] = certificate },
             "--EmailApi:Relays:0:Security=StartTls", "--EmailApi:Relays:0:Host=localhost", "--EmailApi:Relays:0:Username=shop", "--EmailApi:Relays:0:Password=secret",
-            $"--EmailApi:Relays:0:CommandTimeout=00:00:0{run["command-s"]}", "--EmailApi:Relays:0:ConnectTimeout=00:00:05", "--EmailApi:Relays:0:DataTimeout=00:00:05");
+            $"--EmailApi:Relays:0:CommandTimeout={TimeSpan.FromSeconds(run["command-s"]):c}", "--EmailApi:Relays:0:ConnectTimeout=00:00:05", "--EmailApi:Relays:0:DataTimeout=00:00:05");
         var http = node.Process.Http;
         var wrong = 0;
 
-        foreach (var cell in OfMail) await JudgeAsync(cell.Name, cell.Attempt, () => FaultAsync(cell));
+        foreach (var cell in OfMail.Except(AtOnce)) await JudgeAsync(cell.Name, cell.Attempt, () => FaultAsync(cell));
+        await JudgeAsync($"{string.Join(", ", AtOnce.Select(c => c.Step))} {Hang}", string.Join("; ", AtOnce.Select(c => c.Attempt).Order()), HangAsync);
         await JudgeAsync("connect refused", "deferred connect no reply", RefusedAsync);
         foreach (var (fault, answer) in BetweenMails) await JudgeAsync($"rset {fault}", "bounced rcpt 550 5.1.1 unknown", () => RsetAsync(answer));
         foreach (var (fault, answer) in BetweenMails) await JudgeAsync($"idle {fault}", "sent dot 250 2.0.0 Taken", () => IdleAsync(answer));
@@ -89,10 +93,31 @@ sealed class RelayMatrix() : Scenario(
             await http.WaitForStatusAsync(id, cell.Outcome == InDoubt ? "sent" : cell.Outcome);
             var first = (await http.AttemptsAsync(id))[0];
             stage.Relay.AnswerAsUsual();
-            var wait = await stage.ListAsync<double>($"select extract(epoch from q.due_at - e.at)::float8 from queue q join events e on e.email_id = q.email_id and e.sequence = 2 where q.email_id = '{id.ToGuid()}'");
-            if (cell.Outcome == "deferred" && wait is not [>= 50.9 and <= 69.1]) return $"{first}, tried again after {string.Join(", ", wait)} s instead of 1 min ±15 %";
+            if (cell.Outcome == "deferred" && await WaitFaultAsync(id) is { } fault) return $"{first}, {fault}";
             string[] events = cell.Outcome switch { "deferred" => ["accepted", "deferred", "sent"], InDoubt => ["accepted", InDoubt, "sent"], var ended => ["accepted", ended] };
             return await EndAsync(id, first, events);
+        }
+
+        async Task<string> HangAsync()
+        {
+            await HangUpAsync();
+            foreach (var cell in AtOnce) stage.Relay.AnswerAt(cell.Step, cell.Answer, 1);
+            var ids = await Task.WhenAll(AtOnce.Select(_ => SendAsync()));
+            foreach (var id in ids) await http.WaitForStatusAsync(id, "deferred");
+            var found = new List<string>();
+            foreach (var id in ids)
+            {
+                var first = (await http.AttemptsAsync(id))[0];
+                found.Add(await WaitFaultAsync(id) is { } fault ? $"{first}, {fault}" : await EndAsync(id, first, ["accepted", "deferred", "sent"]));
+            }
+
+            return string.Join("; ", found.Order());
+        }
+
+        async Task<string?> WaitFaultAsync(string id)
+        {
+            var wait = await stage.ListAsync<double>($"select extract(epoch from q.due_at - e.at)::float8 from queue q join events e on e.email_id = q.email_id and e.sequence = 2 where q.email_id = '{id.ToGuid()}'");
+            return wait is [>= 50.9 and <= 69.1] ? null : $"tried again after {string.Join(", ", wait)} s instead of 1 min ±15 %";
         }
 
         // The rest of its life: it arrives once where it may, and never where the relay refused it.
