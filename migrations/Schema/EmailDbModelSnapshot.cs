@@ -889,6 +889,86 @@ namespace EmailApi.Migrations
                     b.ToTable("streams", (string)null);
                 });
 
+            modelBuilder.Entity("EmailApi.Restore.DeliveringNode", b =>
+                {
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("SeenAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("seen_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<int?>("Timeline")
+                        .HasColumnType("integer")
+                        .HasColumnName("timeline");
+
+                    b.HasKey("Id")
+                        .HasName("pk_delivering_nodes");
+
+                    b.ToTable("delivering_nodes", (string)null);
+                });
+
+            modelBuilder.Entity("EmailApi.Restore.Epoch", b =>
+                {
+                    b.Property<bool>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(true)
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset?>("AskedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("asked_at");
+
+                    b.Property<long>("DatabaseOid")
+                        .HasColumnType("bigint")
+                        .HasColumnName("database_oid");
+
+                    b.Property<DateTimeOffset?>("HeldAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("held_at");
+
+                    b.Property<string>("HeldFor")
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("held_for");
+
+                    b.Property<string>("Place")
+                        .HasColumnType("text")
+                        .HasColumnName("place");
+
+                    b.Property<DateTimeOffset>("Since")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("since")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<long?>("SystemIdentifier")
+                        .HasColumnType("bigint")
+                        .HasColumnName("system_identifier");
+
+                    b.Property<int?>("Timeline")
+                        .HasColumnType("integer")
+                        .HasColumnName("timeline");
+
+                    b.Property<ulong>("Transaction")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("xid8")
+                        .HasColumnName("transaction")
+                        .HasDefaultValueSql("pg_current_xact_id()");
+
+                    b.HasKey("Id")
+                        .HasName("pk_epoch");
+
+                    b.ToTable("epoch", null, t =>
+                        {
+                            t.HasCheckConstraint("ck_epoch_one_row", "id");
+                        });
+                });
+
             modelBuilder.Entity("Microsoft.AspNetCore.DataProtection.EntityFrameworkCore.DataProtectionKey", b =>
                 {
                     b.Property<int>("Id")

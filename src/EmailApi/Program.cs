@@ -10,6 +10,7 @@ using EmailApi.Operations;
 using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
+using EmailApi.Restore;
 
 namespace EmailApi;
 
@@ -49,6 +50,7 @@ public static class Program
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
+        builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddOperations(settings);   // jobs, metrics
 

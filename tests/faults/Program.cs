@@ -14,6 +14,7 @@ Scenario[] all =
 [
     new Kill(), new Backlog(), new Postgres(), new Rolling(), new HangfireSchema(), new Away(), new Poison(), new CommitLost(), new SameId(),
     new RelayMatrix(), new Partial(), new LateDot(), new LostDot(), new DiskFull(), new NodeClock(), new Fair(),
+    new Restored(), new PgBouncer(), new Connections(),
 ];
 
 using var stop = new CancellationTokenSource();

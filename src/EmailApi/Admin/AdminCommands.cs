@@ -21,6 +21,11 @@ static class AdminCommands
                                           what it is bound to, each a list with commas; left out: all
           EmailApi doctor                 looks at the settings, the database and each relay; says what is wrong and what to do
             --quick                       leaves the relays alone
+          EmailApi restore status         whether mail is held because the database was restored, and how much
+          EmailApi restore release        lets it go
+            --open in_doubt               what becomes of mail that was open in the backup and may have left since: in_doubt
+                                          (held for a person), send or cancel
+          EmailApi restore hold           holds all mail by hand, before nodes start on a database that was restored
           EmailApi health                 asks the EmailApi that runs here whether mail can be accepted
             --live                        only whether it answers
           EmailApi help, EmailApi version
@@ -39,7 +44,10 @@ static class AdminCommands
         ["keys", "create", .. var rest] => () => CreateKeyCommand.RunAsync(rest),
         ["doctor", .. var rest] => () => Doctor.RunAsync(rest),
         ["health", .. var rest] => () => HealthCommand.RunAsync(rest),
-        ["keys", ..] => () => throw Unknown(string.Join(' ', args.TakeWhile(IsWord))),
+        ["restore", "status", .. var rest] => () => RestoreCommand.StatusAsync(rest),
+        ["restore", "release", .. var rest] => () => RestoreCommand.ReleaseAsync(rest),
+        ["restore", "hold", .. var rest] => () => RestoreCommand.HoldAsync(rest),
+        ["keys" or "restore", ..] => () => throw Unknown(string.Join(' ', args.TakeWhile(IsWord))),
         [var word, ..] when IsWord(word) => () => throw Unknown(word),
         _ => null,
     };
@@ -61,7 +69,7 @@ static class AdminCommands
     }
 
     static StartRefusedException Unknown(string words) =>
-        new($"There is no command \"{words}\"; there are migrate, keys create, doctor, health, help and version.");
+        new($"There is no command \"{words}\"; there are migrate, keys create, doctor, health, restore status, restore release, restore hold, help and version.");
 
     /// <summary>Settings are --name=value, --name value, /name value and name=value.</summary>
     static bool IsWord(string arg) => arg.Length > 0 && arg[0] is not ('-' or '/') && !arg.Contains('=');

@@ -20,9 +20,9 @@ sealed class CommandDatabase : IAsyncDisposable
 {
     readonly EmbeddedPostgres? started;
 
-    CommandDatabase(string connectionString, string place, EmbeddedPostgres? started)
+    CommandDatabase(string connectionString, string place, EmbeddedPostgres? started, bool isPooled = false)
     {
-        var settings = DataSetup.For(connectionString, "EmailApi command", connections: 3);
+        var settings = DataSetup.Through(isPooled, DataSetup.For(connectionString, "EmailApi command", connections: 3), connectionString);
         (Source, Place, this.started) = (NpgsqlDataSource.Create(settings), $"{place} {settings.Host}:{settings.Port}/{settings.Database}".TrimStart(), started);
     }
 
@@ -38,7 +38,7 @@ sealed class CommandDatabase : IAsyncDisposable
         if (!string.IsNullOrWhiteSpace(given))
         {
             DataSetup.Check(given);
-            return new(given, "", started: null);
+            return new(given, "", started: null, DataSetup.DirectOf(configuration) is not null);
         }
 
         var directory = Path.GetFullPath(settings.DataDirectory);

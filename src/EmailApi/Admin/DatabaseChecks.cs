@@ -1,5 +1,6 @@
 using EmailApi.Data;
 using EmailApi.Http;
+using EmailApi.Restore;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.Extensions.Options;
 using Npgsql;
@@ -12,7 +13,7 @@ sealed class DatabaseChecks(CommandDatabase database, AppOptions settings, TimeP
     /// <summary>Leases are 30 s and retries minutes; a difference of seconds shows first in what people read.</summary>
     static readonly TimeSpan MaxClockDifference = TimeSpan.FromSeconds(2);
 
-    const int NodeConnections = DataSetup.EngineConnections + DataSetup.OrdinaryConnections + DataSetup.HangfireConnections;
+    const int NodeConnections = DataSetup.NodeConnections;
 
     NpgsqlDataSource Source => database.Source;
 
@@ -38,7 +39,7 @@ sealed class DatabaseChecks(CommandDatabase database, AppOptions settings, TimeP
         }
 
         if (!isMigrated) yield break;   // without its tables the rest has nothing to look at
-        foreach (var (subject, check) in new (string, Func<Task<Finding>>)[] { ("partitions", PartitionsAsync), ("key ring", KeyRingAsync) })
+        foreach (var (subject, check) in new (string, Func<Task<Finding>>)[] { ("partitions", PartitionsAsync), ("key ring", KeyRingAsync), ("restore", RestoreAsync) })
         {
             var (finding, trouble) = await TryAsync(subject, check);
             yield return trouble ?? finding!;
@@ -120,6 +121,18 @@ sealed class DatabaseChecks(CommandDatabase database, AppOptions settings, TimeP
         {
             return Finding.Wrong("key ring", "the master key does not open it", "give the master key that the database was made with as EmailApi__MasterKey; all nodes need the same");
         }
+    }
+
+    async Task<Finding> RestoreAsync()
+    {
+        await using var connection = await Source.OpenConnectionAsync();
+        if (await EpochSql.ReadAsync(connection, toChange: false, CancellationToken.None) is not { } row) return Finding.Ok("restore", "no node has started on this database yet");
+        if (row.HeldAt is { } at)
+            return Finding.Wrong("restore", FormattableString.Invariant($"nothing leaves this database since {at.UtcDateTime:u}: {row.HeldFor.Sentence()}"), "see `EmailApi restore status`, then run `EmailApi restore release`");
+        var unknown = (await DatabaseIdentity.ReadAsync(connection, CancellationToken.None)).Unknown().ToList();
+        return Finding.Ok("restore", unknown.Count == 0
+            ? "a restored database would be held"
+            : $"not every restore can be told, as PostgreSQL does not tell {string.Join("; nor ", unknown)}: run `EmailApi restore hold` after a restore");
     }
 
     /// <returns>What was found out, or else what kept it from being found out.</returns>

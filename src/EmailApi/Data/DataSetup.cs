@@ -10,21 +10,29 @@ using Npgsql;
 namespace EmailApi.Data;
 
 /// <summary>One PostgreSQL for everything. A node's connections: <see cref="EngineConnections"/> for the hot paths,
-/// <see cref="OrdinaryConnections"/> for reads and capture, <see cref="HangfireConnections"/> for Hangfire.</summary>
+/// <see cref="OrdinaryConnections"/> for reads and capture, <see cref="HangfireConnections"/> for Hangfire, <see cref="DirectConnections"/> for what needs
+/// a session of its own.</summary>
 public static class DataSetup
 {
     public const int EngineConnections = 10;
     public const int OrdinaryConnections = 15;
     public const int HangfireConnections = 12;
+    public const int DirectConnections = 2;
+    public const int NodeConnections = EngineConnections + OrdinaryConnections + HangfireConnections + DirectConnections;
+
+    const string Setting = "ConnectionStrings__EmailApi";
 
     public static async Task AddDataAsync(this WebApplicationBuilder builder, AppOptions settings)
     {
         var connectionString = builder.Configuration.GetConnectionString("EmailApi");
+        var direct = DirectOf(builder.Configuration);   // before anything is started
         if (string.IsNullOrWhiteSpace(connectionString)) connectionString = await builder.AddEmbeddedAsync(settings);
         else Check(connectionString);
+        var isPooled = direct is not null;
 
-        builder.Services.AddSingleton(_ => Source("ordinary", For(connectionString, "EmailApi", OrdinaryConnections)));
-        builder.Services.AddSingleton(_ => new EngineDatabase(Source("engine", Unreset(For(connectionString, "EmailApi engine", EngineConnections)))));
+        builder.Services.AddSingleton(_ => Source("ordinary", Through(isPooled, For(connectionString, "EmailApi", OrdinaryConnections), connectionString)));
+        builder.Services.AddSingleton(_ => new EngineDatabase(Source("engine", Unreset(Through(isPooled, For(connectionString, "EmailApi engine", EngineConnections), connectionString)))));
+        builder.Services.AddSingleton(_ => new DirectDatabase(Source("direct", For(direct ?? connectionString, "EmailApi direct", DirectConnections)), isPooled));
         builder.Services.AddDbContextFactory<EmailDb>((services, options) =>
             EmailDb.Configure(options, o => o.UseNpgsql(services.GetRequiredService<NpgsqlDataSource>())));
         builder.Services.AddSingleton<Partitions>();
@@ -36,7 +44,7 @@ public static class DataSetup
         builder.Services.AddHostedService<KeepTime>();
 
         builder.Services.AddKeyRing();
-        builder.AddHangfire(For(connectionString, "EmailApi Hangfire", HangfireConnections));
+        builder.AddHangfire(Through(isPooled, For(connectionString, "EmailApi Hangfire", HangfireConnections), connectionString));
     }
 
     /// <summary>The keys of sensitive mail, in the database, wrapped by the master key.</summary>
@@ -61,8 +69,19 @@ public static class DataSetup
         return embedded.ConnectionString;
     }
 
+    /// <returns>The way past the pooler; null when it is not set.</returns>
+    /// <exception cref="StartRefusedException">It cannot be read.</exception>
+    internal static string? DirectOf(IConfiguration configuration)
+    {
+        if (configuration.GetConnectionString("EmailApiDirect") is not { } direct || string.IsNullOrWhiteSpace(direct)) return null;
+        if (string.IsNullOrWhiteSpace(configuration.GetConnectionString("EmailApi")))
+            throw new StartRefusedException($"{Setting}Direct is the way past the pooler of {Setting}, which is not set: set both, or neither.");
+        Check(direct, $"{Setting}Direct");
+        return direct;
+    }
+
     /// <exception cref="StartRefusedException">It is no connection string, or names no host.</exception>
-    internal static void Check(string connectionString)
+    internal static void Check(string connectionString, string setting = Setting)
     {
         try
         {
@@ -71,10 +90,10 @@ public static class DataSetup
         catch (Exception error) when (error is ArgumentException or FormatException)
         {
             var fault = error is ArgumentException { ParamName: { } part } ? $"{part} is no part of it, or has a wrong value." : "it is not made of parts such as Host=127.0.0.1;Database=emailapi;Username=…;Password=…";
-            throw new StartRefusedException($"ConnectionStrings__EmailApi cannot be read: {fault}", error);
+            throw new StartRefusedException($"{setting} cannot be read: {fault}", error);
         }
 
-        throw new StartRefusedException("ConnectionStrings__EmailApi names no host, as in Host=127.0.0.1;Database=emailapi;Username=…;Password=…");
+        throw new StartRefusedException($"{setting} names no host, as in Host=127.0.0.1;Database=emailapi;Username=…;Password=…");
     }
 
     internal static NpgsqlConnectionStringBuilder For(string connectionString, string name, int connections)
@@ -89,7 +108,17 @@ public static class DataSetup
         return settings;
     }
 
-    /// <summary>The hot paths leave nothing in the session (a LISTEN keeps its connection), so there is nothing to reset between two uses.</summary>
+    /// <summary>For a pooler that gives each transaction another session: nothing is reset in one that has others' by then, and no statement is prepared in one unless
+    /// the connection string says so (PgBouncer keeps them from 1.21 on, with <c>max_prepared_statements</c>).</summary>
+    internal static NpgsqlConnectionStringBuilder Through(bool isPooled, NpgsqlConnectionStringBuilder settings, string connectionString)
+    {
+        if (!isPooled) return settings;
+        settings.NoResetOnClose = true;
+        if (!new System.Data.Common.DbConnectionStringBuilder { ConnectionString = connectionString }.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 0;
+        return settings;
+    }
+
+    /// <summary>The hot paths leave nothing in the session, so there is nothing to reset between two uses.</summary>
     static NpgsqlConnectionStringBuilder Unreset(NpgsqlConnectionStringBuilder settings)
     {
         settings.NoResetOnClose = true;

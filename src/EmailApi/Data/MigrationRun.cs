@@ -20,12 +20,13 @@ static class MigrationRun
             throw new StartRefusedException("ConnectionStrings__EmailApi is not set: give it in the environment, or as --ConnectionStrings:EmailApi=… or in a file named by ConnectionStrings__EmailApiFile. The embedded database needs no such step.");
 
         DataSetup.Check(given);
-        Console.WriteLine(await MigrateAsync(given));
+        var direct = DataSetup.DirectOf(configuration);
+        Console.WriteLine(await MigrateAsync(direct ?? given, isDirect: direct is not null));
         return 0;
     }
 
     /// <returns>What was done, as a sentence.</returns>
-    static async Task<string> MigrateAsync(string connectionString)
+    static async Task<string> MigrateAsync(string connectionString, bool isDirect)
     {
         await using var database = NpgsqlDataSource.Create(SettingsOf(connectionString));
         var clock = TimeProvider.System;
@@ -35,7 +36,7 @@ static class MigrationRun
             try
             {
                 var pending = await PendingAsync(database, CancellationToken.None);
-                await new Migrator(database).MigrateAsync(CancellationToken.None);
+                await new Migrator(new(database, isDirect)).MigrateAsync(CancellationToken.None);
                 return pending is []
                     ? "The schema was up to date; nothing had to be done."
                     : $"The schema is up to date; applied: {string.Join(", ", pending)}.";

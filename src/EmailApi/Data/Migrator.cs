@@ -6,7 +6,7 @@ namespace EmailApi.Data;
 
 /// <summary>Brings a database to this version's schema. Nodes that start together take turns by an advisory lock; a statement that would have
 /// to wait for a lock gives up after 2 s and the whole is tried again, so that a migration never queues traffic behind itself.</summary>
-public sealed class Migrator(NpgsqlDataSource database)
+public sealed class Migrator(DirectDatabase database)
 {
     public const string HangfireSchema = "hangfire";
     const int Tries = 30;
@@ -29,7 +29,9 @@ public sealed class Migrator(NpgsqlDataSource database)
 
     async Task TryAsync(CancellationToken cancel)
     {
-        await using var connection = await database.OpenConnectionAsync(cancel);
+        await using var connection = await database.Source.OpenConnectionAsync(cancel);
+        if (!await database.HasSessionAsync(connection, cancel))
+            throw new StartRefusedException("ConnectionStrings__EmailApi goes through a pooler, where the lock of a migration would be left behind: give the way past it as ConnectionStrings__EmailApiDirect.");
         await ExecuteAsync("select pg_advisory_lock(hashtextextended('emailapi.migrate', 0))");
         await ExecuteAsync("set lock_timeout = '2s'");
         try

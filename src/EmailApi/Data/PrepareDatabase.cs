@@ -9,7 +9,7 @@ namespace EmailApi.Data;
 /// opens the gate.</summary>
 public sealed partial class PrepareDatabase(
     IDbContextFactory<EmailDb> databases, EngineDatabase engine, Migrator migrator, Partitions partitions, KeyRing keyRing, BootstrapKey bootstrap,
-    DatabaseGate gate, DatabaseClock clock, IOptions<AppOptions> options, IHostEnvironment environment, IHostApplicationLifetime lifetime, ILogger<PrepareDatabase> logger)
+    DatabaseGate gate, DatabaseClock clock, Restore.EpochCheck epoch, IOptions<AppOptions> options, IHostEnvironment environment, IHostApplicationLifetime lifetime, ILogger<PrepareDatabase> logger)
     : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
@@ -60,6 +60,7 @@ public sealed partial class PrepareDatabase(
         await partitions.EnsureAsync(cancel);
         keyRing.Check();
         await bootstrap.EnsureAsync(cancel);
+        await epoch.CheckAsync(cancel);
         return true;
     }
 

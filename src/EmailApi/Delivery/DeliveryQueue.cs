@@ -3,6 +3,7 @@ using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Pauses;
+using EmailApi.Restore;
 using Npgsql;
 
 namespace EmailApi.Delivery;
@@ -19,15 +20,18 @@ public sealed record ClaimedEmail(
     EnvelopeKind Envelope, byte[]? Document, bool IsProtected, IReadOnlyList<Claimed> Recipients);
 
 /// <summary>Takes due recipients and keeps the leases on them alive. Every later write proves its lease by the token.</summary>
-public sealed class DeliveryQueue(EngineDatabase database)
+public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, LastWork lastWork)
 {
     public static readonly TimeSpan Lease = TimeSpan.FromSeconds(30);
 
-    /// <summary>What is paused is held instead. One statement: the highest priority that has due mail, projects in equal shares, within each new mail and retries in
-    /// equal shares, oldest first; walks the index from one to the next, so that its cost does not grow with anybody's backlog.</summary>
+    /// <summary>Of a database that this node has not checked nothing is taken. What is paused is held instead. One statement: the highest priority that has due mail,
+    /// projects in equal shares, within each new mail and retries in equal shares, oldest first; walks the index from one to the next, so that its cost does not grow
+    /// with anybody's backlog.</summary>
     const string Claim = $"""
-        with recursive kinds as (
-            (select priority, project_id, is_retry from queue where lane = $1 and lease_until is null order by priority, project_id, is_retry limit 1)
+        with recursive checked as materialized (
+            select from epoch e where {Epoch.Fingerprint} = $6
+        ), kinds as (
+            (select priority, project_id, is_retry from queue where lane = $1 and lease_until is null and exists (select from checked) order by priority, project_id, is_retry limit 1)
             union all
             select next.priority, next.project_id, next.is_retry from kinds cross join lateral (
                 select q.priority, q.project_id, q.is_retry from queue q
@@ -71,6 +75,8 @@ public sealed class DeliveryQueue(EngineDatabase database)
         union all
         select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint
         from (select email_id from stopped where not exists (select from leased) limit 1) s   -- says only: look again
+        union all
+        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint where not exists (select from checked)
         order by 1, 2
         """;
 
@@ -84,12 +90,18 @@ public sealed class DeliveryQueue(EngineDatabase database)
     /// <param name="standIn">The relay that it is claimed for, if it is not the lane's own.</param>
     public async Task<IReadOnlyList<ClaimedEmail>> ClaimAsync(string lane, int free, CancellationToken cancel, string? standIn = null)
     {
-        while (true)
-            if (await TryClaimAsync(lane, free, standIn, cancel) is { } claimed) return claimed;
+        while (epoch.State is EpochState.Fit)
+        {
+            var (claimed, isUnchecked) = await TryClaimAsync(lane, free, standIn, cancel);
+            if (claimed is not null) return claimed;
+            if (isUnchecked) await epoch.CheckAsync(cancel);
+        }
+
+        return [];   // WatchEpoch looks each second whether the database is fit again
     }
 
-    /// <returns>Null when all that was seen is paused, and now held: there may be more behind it.</returns>
-    async Task<List<ClaimedEmail>?> TryClaimAsync(string lane, int free, string? standIn, CancellationToken cancel)
+    /// <returns>Null when all that was seen is paused, and now held: there may be more behind it; or when the database is not the one that was checked.</returns>
+    async Task<(List<ClaimedEmail>? Emails, bool IsUnchecked)> TryClaimAsync(string lane, int free, string? standIn, CancellationToken cancel)
     {
         var token = Guid.NewGuid();
         live[token] = free;   // before the statement: renewing starts with the lease
@@ -109,6 +121,7 @@ public sealed class DeliveryQueue(EngineDatabase database)
                         {
                             new() { Value = lane }, new() { Value = free }, new() { Value = token }, new() { Value = Lease },
                             new() { Value = (object?)standIn ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text },
+                            new() { Value = epoch.Fingerprint },
                         },
                     },
                 },
@@ -116,11 +129,12 @@ public sealed class DeliveryQueue(EngineDatabase database)
             await using var reader = await batch.ExecuteReaderAsync(CancellationToken.None);   // an answer that is not read is a claim that nobody has
             await reader.NextResultAsync(CancellationToken.None);
             await reader.NextResultAsync(CancellationToken.None);
-            var emails = await ReadAsync(reader, token);
+            var (emails, isUnchecked) = await ReadAsync(reader, token);
             var count = emails?.Sum(e => e.Recipients.Count) ?? 0;
             if (count == 0) live.TryRemove(token, out _);
             else live[token] = count;
-            return emails;
+            if (emails is not null) lastWork.Claimed(lane, emails);
+            return (emails, isUnchecked);
         }
         catch
         {
@@ -161,14 +175,14 @@ public sealed class DeliveryQueue(EngineDatabase database)
         }
     }
 
-    static async Task<List<ClaimedEmail>?> ReadAsync(NpgsqlDataReader reader, Guid token)
+    static async Task<(List<ClaimedEmail>? Emails, bool IsUnchecked)> ReadAsync(NpgsqlDataReader reader, Guid token)
     {
         var emails = new List<ClaimedEmail>();
         var recipients = new List<Claimed>();
         while (await reader.ReadAsync())
         {
+            if (reader.IsDBNull(3)) return (null, IsUnchecked: reader.IsDBNull(0));
             var emailId = reader.GetGuid(0);
-            if (reader.IsDBNull(3)) return null;
             if (emails.Count == 0 || emails[^1].Id != emailId)
             {
                 recipients = [];
@@ -181,6 +195,6 @@ public sealed class DeliveryQueue(EngineDatabase database)
                 reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6), reader.GetInt16(14)));
         }
 
-        return emails;
+        return (emails, IsUnchecked: false);
     }
 }

@@ -147,6 +147,7 @@ public sealed partial class EmailSender(
             IsDoubt = outcome is Outcome.InDoubt,
             IsBroken = outcome is Outcome.Broken,
             IsSensitive = email.IsProtected,
+            Number = recipient.Attempts + 1,
             Reply = outcome switch
             {
                 Outcome.Replied replied => replied.Reply,

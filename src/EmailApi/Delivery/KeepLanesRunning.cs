@@ -105,7 +105,8 @@ public sealed partial class KeepLanesRunning(
         signals.WakeAll();
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         limit.CancelAfter(FinishWithin);
-        while (sender.Sending > 0 && !limit.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
+        // A run that is still there may be about to get what it claimed: that is sent and recorded too.
+        while ((runs.AreRunning || sender.Sending > 0) && !limit.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
         sender.Cut();
         while (sender.Sending > 0 && !cancellationToken.IsCancellationRequested) await Task.Delay(20, CancellationToken.None);
         await base.StopAsync(cancellationToken);   // before the servers: it would start them again

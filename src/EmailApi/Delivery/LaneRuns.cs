@@ -36,6 +36,9 @@ public sealed class LaneRuns(TimeProvider clock) : IAsyncDisposable
 
     public bool IsRunning(string lane) => lanes[lane].IsRunning;
 
+    /// <summary>Some lane may still be claiming.</summary>
+    public bool AreRunning => lanes.Values.Any(lane => lane.IsRunning);
+
     /// <summary>Begins the lane's run; null when it has one, or when the node does not know the lane or stops.</summary>
     public Run? TryBegin(string lane) =>
         !IsStopping && lanes.TryGetValue(lane, out var known) && known.TryBegin()

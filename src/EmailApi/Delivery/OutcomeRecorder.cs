@@ -2,13 +2,14 @@ using System.Threading.Channels;
 using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Http;
+using EmailApi.Restore;
 
 namespace EmailApi.Delivery;
 
 /// <summary>Records how attempts ended, in bulk: one loop takes what is waiting and writes state, attempt and event in one transaction. While
 /// the database is away it keeps what it has (no more than there are connections) and the leases are renewed as soon as it is back.</summary>
 public sealed partial class OutcomeRecorder(
-    EngineDatabase database, DeliveryQueue queue, DeliveryMetrics metrics, TimeProvider clock, ILogger<OutcomeRecorder> logger) : BackgroundService
+    EngineDatabase database, DeliveryQueue queue, LastWork lastWork, DeliveryMetrics metrics, TimeProvider clock, ILogger<OutcomeRecorder> logger) : BackgroundService
 {
     const int MaxGroup = 128;
 
@@ -52,6 +53,7 @@ public sealed partial class OutcomeRecorder(
             {
                 var recorded = await RecordSql.WriteAsync(database.Source, group, clock, CancellationToken.None);
                 metrics.Recorded(group, recorded);
+                if (recorded == group.Count) lastWork.Recorded(group);
                 foreach (var result in group) queue.Settled(result.Token);
                 await DropSensitiveAsync(group);
                 return;

@@ -29,6 +29,8 @@ public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transiti
     public bool IsBroken { get; init; }
     /// <summary>The content goes with the last recipient.</summary>
     public bool IsSensitive { get; init; }
+    /// <summary>Of the attempt, counted from 1; 0 when no claim of this node's led to it.</summary>
+    public int Number { get; init; }
 }
 
 /// <param name="StartedAt">A timestamp of the node's monotonic clock; the database makes a time of it.</param>

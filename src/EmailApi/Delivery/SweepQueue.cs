@@ -9,10 +9,11 @@ namespace EmailApi.Delivery;
 /// <summary>Once a second, without Hangfire: expires what is too late, settles what a dead node left behind, and moves mail of lanes that are
 /// gone, and walks on with what was paused or resumed. What it finds goes through the same record as every other outcome, which looks again before it writes.</summary>
 public sealed partial class SweepQueue(
-    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
+    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, Restore.EpochCheck epoch, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
     : BackgroundService
 {
     const int MaxRows = 500;
+    static readonly TimeSpan Apart = TimeSpan.FromSeconds(10);
     const int AdoptEveryRounds = 30;   // it reads the whole queue
     const int DropEveryRounds = 60;   // for what expired, or ended on two nodes at once
 
@@ -27,8 +28,15 @@ public sealed partial class SweepQueue(
         {
             try
             {
-                await SweepAsync(stoppingToken);
-                reachableSince ??= clock.GetTimestamp();
+                if (await epoch.IsFitAsync(stoppingToken))
+                {
+                    await SweepAsync(stoppingToken);
+                    reachableSince ??= clock.GetTimestamp();
+                }
+                else
+                {
+                    reachableSince = null;   // restored: nothing ends until a person releases it
+                }
             }
             catch (Exception error) when (!stoppingToken.IsCancellationRequested)
             {
@@ -92,6 +100,8 @@ public sealed partial class SweepQueue(
             var transition = row.GetInt16(3) >= Transition.PoisonClaims
                 ? Transition.Poison
                 : Transition.Of(new Outcome.InDoubt(""), 1, doubts: 0, Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
+            // A second time may be one mail's doing: those that were beside it go apart, so that it does not take them along for a third.
+            if (row.GetInt16(3) == Transition.PoisonClaims - 1 && transition.Wait is not null) transition = transition with { Wait = Apart * Random.Shared.NextDouble() };
             var now = clock.GetTimestamp();
             return new Result(row.GetGuid(0), row.GetInt32(1), row.GetGuid(2), transition, LeaseProof.Dead)
             {

@@ -8,7 +8,7 @@ namespace EmailApi.Delivery;
 /// <summary>Tells worker nodes of mail that an api node accepted: one NOTIFY for all that came within 20 ms, outside the accept transaction, as
 /// a NOTIFY in it would take a database-wide lock at each commit. Best effort: runs look each second anyway.</summary>
 public sealed partial class WakeNodes(
-    DatabaseGate gate, EngineDatabase database, DeliverySignals signals, IOptions<AppOptions> options, ILogger<WakeNodes> logger) : BackgroundService
+    DatabaseGate gate, EngineDatabase database, DirectDatabase direct, DeliverySignals signals, IOptions<AppOptions> options, ILogger<WakeNodes> logger) : BackgroundService
 {
     const string Channel = "emailapi_queue";
     static readonly TimeSpan Coalesce = TimeSpan.FromMilliseconds(20);
@@ -34,7 +34,14 @@ public sealed partial class WakeNodes(
 
     async Task ListenAsync(CancellationToken cancel)
     {
-        await using var connection = await database.Source.OpenConnectionAsync(cancel);
+        await using var connection = await direct.Source.OpenConnectionAsync(cancel);
+        if (!await direct.HasSessionAsync(connection, cancel))
+        {
+            LogPolls(logger);
+            await connection.CloseAsync();
+            await Task.Delay(Timeout.Infinite, cancel);
+        }
+
         connection.Notification += (_, _) => signals.WakeAll();
         await using var listen = new NpgsqlCommand($"listen {Channel}", connection);
         await listen.ExecuteNonQueryAsync(cancel);
@@ -71,6 +78,9 @@ public sealed partial class WakeNodes(
             signals.WorkForOthers -= Raise;
         }
     }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "The database is reached through a pooler, where no session can listen; nodes look each second. ConnectionStrings__EmailApiDirect would let them wake each other")]
+    static partial void LogPolls(ILogger logger);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "Nodes cannot wake each other for now ({Reason}); they look each second")]
     static partial void LogFailed(ILogger logger, string reason);

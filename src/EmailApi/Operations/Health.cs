@@ -18,14 +18,15 @@ public static class Health
     public static async Task<IResult> ReadyAsync(DatabaseGate gate, EngineDatabase database, RelayCatalog relays, IOptions<AppOptions> options, QuietStop stop, CancellationToken cancel)
     {
         string? trouble = stop.HasBegun ? "The server is stopping." : gate.IsOpen ? null : gate.Waiting;
+        var isHeld = false;
         if (trouble is null)
         {
             try
             {
                 using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
                 limit.CancelAfter(MaxWait);
-                await using var command = database.Source.CreateCommand("select 1");
-                await command.ExecuteScalarAsync(limit.Token);
+                await using var command = database.Source.CreateCommand("select exists (select from epoch where held_at is not null)");
+                isHeld = await command.ExecuteScalarAsync(limit.Token) is true;
             }
             catch (Exception error) when (error is NpgsqlException or OperationCanceledException && !cancel.IsCancellationRequested)
             {
@@ -33,7 +34,9 @@ public static class Health
             }
         }
 
-        string[] details = relays.IsMissing && options.Value.Delivers ? ["no_relay"] : [];
+        List<string> details = [];
+        if (relays.IsMissing && options.Value.Delivers) details.Add("no_relay");
+        if (isHeld) details.Add("restored");
         var answer = new ReadinessResponse(trouble is null ? "ready" : "unready", trouble, details);
         return Results.Json(answer, ApiJson.Wire.ReadinessResponse, statusCode: trouble is null ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable);
     }
@@ -41,5 +44,5 @@ public static class Health
 
 /// <param name="Status"><c>ready</c> or <c>unready</c>.</param>
 /// <param name="Trouble">Why it is not ready.</param>
-/// <param name="Details">What does not keep the node from accepting, but deserves a look: <c>no_relay</c>.</param>
+/// <param name="Details">What does not keep the node from accepting, but deserves a look: <c>no_relay</c>; <c>restored</c>: nothing leaves this database until it is released.</param>
 public sealed record ReadinessResponse(string Status, string? Trouble, IReadOnlyList<string> Details);

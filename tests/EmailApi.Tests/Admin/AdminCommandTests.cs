@@ -22,7 +22,7 @@ public sealed class AdminCommandTests : IDisposable
         var command = await AppCommand.RunAsync(folder.Path, arguments);
 
         Assert.Equal(0, command.ExitCode);
-        foreach (var name in new[] { "migrate", "keys create", "doctor", "health" }) Assert.Contains($"EmailApi {name}", command.Output);
+        foreach (var name in new[] { "migrate", "keys create", "doctor", "health", "restore status", "restore release", "restore hold" }) Assert.Contains($"EmailApi {name}", command.Output);
         Assert.Empty(command.Errors);
     }
 
@@ -38,6 +38,7 @@ public sealed class AdminCommandTests : IDisposable
     [Theory]
     [InlineData("There is no command \"frobnicate\"", "frobnicate")]
     [InlineData("There is no command \"keys delete\"", "keys", "delete", "--id=1")]
+    [InlineData("There is no command \"restore\"", "restore", "--open=send")]
     [InlineData("migrate does not know --dry-run", "migrate", "--dry-run")]
     [InlineData("doctor does not know quick", "doctor", "quick")]
     [InlineData("--name needs a value", "keys", "create", "--name", "--scopes", "send")]

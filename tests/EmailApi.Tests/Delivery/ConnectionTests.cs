@@ -1,4 +1,7 @@
+using EmailApi.Pauses;
 using EmailApi.Tests.Support;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace EmailApi.Tests.Delivery;
 
@@ -117,6 +120,27 @@ public sealed class ConnectionTests
         Assert.Equal(["accepted", "sent"], await app.Http.EventsAsync(first));
         Assert.Equal(["accepted", "sent"], await app.Http.EventsAsync(second));
         Assert.Equal(2, app.Relay.Mails.Count);
+    }
+
+    [Fact]
+    public async Task A_claim_that_is_under_way_at_the_stop_is_sent_and_recorded()
+    {
+        await using var app = await TestApp.StartAsync();
+        var id = await app.SendAsync(more: new() { ["send_at"] = DateTimeOffset.UtcNow.AddHours(1).ToString("O", System.Globalization.CultureInfo.InvariantCulture) });
+        await using var holder = await app.ConnectAsync();
+        await using (var hold = new NpgsqlCommand($"begin; {PauseSql.LockAlone}", holder)) await hold.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        await app.ExecuteAsync("update queue set due_at = now()");
+        await Eventually.IsAsync(() => app.QueryAsync(db => db.Database.SqlQuery<bool>($"select exists(select from pg_locks where locktype = 'advisory' and not granted) as \"Value\"").SingleAsync()), TimeSpan.FromSeconds(20));
+
+        var stopping = app.StopAppAsync();
+        await Task.Delay(3000, TestContext.Current.CancellationToken);   // a stop that does not wait for the claim is past it by now
+        await using (var release = new NpgsqlCommand("rollback", holder)) await release.ExecuteNonQueryAsync(TestContext.Current.CancellationToken);
+        await stopping.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
+        await app.StartAppAsync();
+        await app.Http.WaitForStatusAsync(id, "sent");
+
+        Assert.Equal(["accepted", "scheduled", "sent"], await app.Http.EventsAsync(id));
+        Assert.Single(app.Relay.CopiesOf(id));
     }
 
     static Task WaitForConnectionsAsync(FakeRelay relay, int count) => Eventually.IsAsync(() => relay.Connections.Count >= count, TimeSpan.FromSeconds(20));

@@ -109,6 +109,20 @@ public sealed class LeaseTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Fact]
+    public async Task Mails_whose_node_died_twice_go_apart_so_that_one_does_not_take_the_others_along()
+    {
+        await using var app = await TestApp.StartAsync("--EmailApi:Role=api");
+        for (var i = 0; i < 5; i++) await app.SendAsync();
+        await app.ExecuteAsync("update queue set lease_until = now() - interval '1 second', lease_token = gen_random_uuid(), claims = 2");
+
+        await app.Services.GetRequiredService<SweepQueue>().SettleDeadAsync(Cancel);
+        var dueAt = await app.QueryAsync(db => db.Queue.Select(q => q.DueAt).ToListAsync());
+
+        Assert.Equal(5, dueAt.Distinct().Count());
+        Assert.All(dueAt, at => Assert.InRange(at, DateTimeOffset.UtcNow.AddMinutes(-1), DateTimeOffset.UtcNow.AddMinutes(1)));
+    }
+
+    [Fact]
     public async Task A_mail_whose_node_died_three_times_is_poison()
     {
         await shared.BeginAsync();

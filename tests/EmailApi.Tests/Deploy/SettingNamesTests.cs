@@ -52,11 +52,11 @@ public sealed partial class SettingNamesTests
     [Fact]
     public void Every_secret_can_be_given_as_a_file() =>
         Assert.Equal(
-            [$"{ConnectionString}File", "EmailApi__Bootstrap__ApiKeyFile", "EmailApi__MasterKeyFile", "EmailApi__Relays__0__PasswordFile"],
+            [$"{ConnectionString}DirectFile", $"{ConnectionString}File", "EmailApi__Bootstrap__ApiKeyFile", "EmailApi__MasterKeyFile", "EmailApi__Relays__0__PasswordFile"],
             Settings().Where(s => s.EndsWith("File", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
 
     /// <summary>All settings by their full names, with 0 for the number of an element.</summary>
-    static IEnumerable<string> Settings() => [ConnectionString, $"{ConnectionString}File", .. Under("EmailApi", typeof(AppOptions))];
+    static IEnumerable<string> Settings() => [ConnectionString, $"{ConnectionString}File", $"{ConnectionString}Direct", $"{ConnectionString}DirectFile", .. Under("EmailApi", typeof(AppOptions))];
 
     static IEnumerable<string> Under(string path, Type type) =>
         type.GetProperties().Where(p => p.SetMethod is { IsPublic: true }).SelectMany(p => Of($"{path}__{p.Name}", p.PropertyType));

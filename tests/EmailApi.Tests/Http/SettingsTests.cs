@@ -45,6 +45,13 @@ public sealed class SettingsTests
         Assert.Contains(name + ":", await SentenceAsync(setting), StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("ConnectionStrings:EmailApiDirect=nonsense", "ConnectionStrings__EmailApiDirect cannot be read: ")]
+    [InlineData("ConnectionStrings:EmailApiDirect=Database=emailapi", "ConnectionStrings__EmailApiDirect names no host")]
+    [InlineData("ConnectionStrings:EmailApi=", "ConnectionStrings__EmailApiDirect is the way past the pooler of ConnectionStrings__EmailApi, which is not set", "ConnectionStrings:EmailApiDirect=Host=127.0.0.1")]
+    public async Task A_way_past_the_pooler_that_leads_nowhere_stops_the_start(string setting, string sentence, params string[] more) =>
+        Assert.Contains(sentence, await SentenceAsync([setting, .. more]), StringComparison.Ordinal);
+
+    [Theory]
     [InlineData("EmailApi:Submission:Port=2587", "EmailApi__Submission")]
     [InlineData("EmailApi:Bounce:Domain=b.example", "EmailApi__Bounce")]
     [InlineData("EmailApi:PublicUrl=https://mail.example", "EmailApi__PublicUrl")]

@@ -7,14 +7,14 @@ namespace EmailApi.Tests.Support;
 /// <summary>A way to the database that can go away: to the app it looks as a server does that is stopped and started again.</summary>
 sealed class DatabaseProxy : IAsyncDisposable
 {
-    readonly IPEndPoint server;
+    volatile IPEndPoint server;
     readonly Lock gate = new();
     readonly List<Socket> open = [];
     TcpListener? listener;
     Task accepting = Task.CompletedTask;
     int port;
 
-    DatabaseProxy(NpgsqlConnectionStringBuilder database) => server = new(IPAddress.Parse(database.Host!), database.Port);
+    DatabaseProxy(NpgsqlConnectionStringBuilder database) => server = Server(database);
 
     /// <summary>The database's, through here.</summary>
     public string ConnectionString { get; private set; } = "";
@@ -28,6 +28,11 @@ sealed class DatabaseProxy : IAsyncDisposable
         proxy.ConnectionString = database.ConnectionString;
         return proxy;
     }
+
+    /// <summary>From now on it is the way to another server.</summary>
+    public void PointTo(string connectionString) => server = Server(new(connectionString));
+
+    static IPEndPoint Server(NpgsqlConnectionStringBuilder database) => new(IPAddress.Parse(database.Host!), database.Port);
 
     /// <summary>Refuses new connections and cuts the others.</summary>
     public async Task StopAsync()

@@ -88,7 +88,7 @@ public sealed class TestApp : IAsyncDisposable
     public static async Task MigrateAsync(string connectionString)
     {
         await using var database = NpgsqlDataSource.Create(connectionString);
-        await new Migrator(database).MigrateAsync(CancellationToken.None);
+        await new Migrator(new(database, IsGiven: false)).MigrateAsync(CancellationToken.None);
     }
 
     /// <summary>Starts the app again after <see cref="StopAppAsync"/>: a restart on the same database.</summary>

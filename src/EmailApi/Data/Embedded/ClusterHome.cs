@@ -61,6 +61,18 @@ sealed class ClusterHome
     /// <remarks>Never the same name twice: a program of a killed run may still be writing in the last one.</remarks>
     public string NewFolder() => CreateFolder(System.IO.Path.Combine(Path, NewPrefix + RandomNumberGenerator.GetHexString(8, lowercase: true)));
 
+    /// <summary>The number of the cluster's folder and when it was made, which a copy does not share; null where the file system does not tell.</summary>
+    public async Task<string?> PlaceAsync(CancellationToken cancel)
+    {
+        if (OperatingSystem.IsWindows()) return Directory.GetCreationTimeUtc(Cluster).ToString("O", System.Globalization.CultureInfo.InvariantCulture);
+        // The number alone may be used again after the folder was deleted; stat, which knows the birth, is not in POSIX.
+        const string script = """
+            stat -c '%i %W' "$1" 2>&- || stat -f '%i %B' "$1" 2>&- || { set -- $(ls -di "$1"); echo "$1"; }
+            """;
+        var place = await Command.RunAsync(["sh", "-c", script, "sh", Cluster], TimeSpan.FromSeconds(10), cancel);
+        return place.Succeeded ? place.Output : null;
+    }
+
     public void DeleteLeftovers()
     {
         foreach (var leftover in Directory.GetDirectories(Path, NewPrefix + "*"))

@@ -27,6 +27,9 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     /// <summary>For Npgsql: host, port, user, password and database, no other option.</summary>
     public string ConnectionString { get; private set; } = "";
 
+    /// <summary>The cluster's folder as the file system knows it: a copy of it is another.</summary>
+    internal string? Place { get; private set; }
+
     /// <summary>Process id of the server.</summary>
     internal int ServerProcessId => cluster!.ProcessId;
 
@@ -94,6 +97,7 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         var port = await StartOnFreePortAsync(cluster, cancel);
         ConnectionString = ConnectionStringOf(port, home.Password);
         await CreateDatabaseAsync(cancel);
+        Place = await home.PlaceAsync(cancel);
         watching = WatchAsync(cluster, port, stopping.Token);
         logger.LogInformation("PostgreSQL {Major} runs on 127.0.0.1:{Port}, its data in {Cluster}.", binaries.Major, port, home.Cluster);
     }
