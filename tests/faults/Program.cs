@@ -10,7 +10,7 @@ using EmailApi.Tests.Support;
 if (args is [EntryPoint.App, .. var settings]) return await EmailApi.Program.Main(settings);   // a node
 
 // The fault suite: run [--short] [NAME…] [mails=… kills=… seed=…].
-Scenario[] all = [new Kill(), new Backlog(), new Postgres(), new Rolling(), new HangfireSchema(), new Away(), new Poison(), new CommitLost(), new SameId()];
+Scenario[] all = [new Kill(), new Poison(), new Backlog(), new Postgres(), new Rolling(), new HangfireSchema(), new CommitLost(), new SameId(), new Away()];
 
 using var stop = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
@@ -32,7 +32,7 @@ await using var database = new TestDatabase();   // stops the cluster that the s
 var failed = 0;
 if (isShort && chosen.Count > 1)
 {
-    // They mostly wait, for leases to die and the like: three at a time, each said when it is through.
+    // They mostly wait, for leases to die and the like: three at a time, the longest first, each said when it is through.
     await Parallel.ForEachAsync(chosen.Where(s => !s.IsAlone), new ParallelOptions { MaxDegreeOfParallelism = 3 }, async (scenario, _) =>
     {
         var output = new StringWriter();
