@@ -41,6 +41,7 @@ sealed record BothEnds(
         run.Count("relayed (different mails at the relay)", Copies.Count);
         run.Count("states", string.Join(", ", States));
         run.Count("requests refused / cut / told to wait", $"{Clients.Refused} / {Clients.Cut} / {Clients.Unavailable}");
+        if (Clients.LastUnavailable is { } words) run.Count("the last of these was told", words);
         run.Must("all accepted", Clients.Answered.Count == mails, $"{Clients.Answered.Count} of {mails}");
         run.AtMost("lost", Lost.Count, 0);
         run.AtMost("stored twice", Stored.Count - others - Clients.Answered.Values.Distinct().Count(), 0);

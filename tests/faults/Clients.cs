@@ -26,6 +26,7 @@ sealed class Clients : IDisposable
     TimeSpan nextAt;
     int differing, refused, cut, unavailable;
     long slowestUnavailable;
+    volatile string? lastUnavailable;
     volatile bool isStopped;
     volatile int allowed = int.MaxValue;
 
@@ -56,6 +57,9 @@ sealed class Clients : IDisposable
 
     /// <summary>Requests answered with 503, or with 409 as the first was still under way.</summary>
     public int Unavailable => unavailable;
+
+    /// <summary>The words of the last of these answers; null when there was none.</summary>
+    public string? LastUnavailable => lastUnavailable;
 
     /// <summary>The longest wait for a 503.</summary>
     public TimeSpan SlowestUnavailable => TimeSpan.FromTicks(Interlocked.Read(ref slowestUnavailable));
@@ -115,6 +119,7 @@ sealed class Clients : IDisposable
                 if (answer.IsSuccessStatusCode) return ((await answer.Content.ReadFromJsonAsync<JsonElement>(cancel)).Text("id"), node);
                 if (answer.StatusCode is not (HttpStatusCode.ServiceUnavailable or HttpStatusCode.Conflict)) throw new InvalidOperationException(await answer.Content.ReadAsStringAsync(cancel));
                 Interlocked.Increment(ref unavailable);
+                lastUnavailable = await answer.Content.ReadAsStringAsync(cancel);
                 wait = answer.Headers.RetryAfter?.Delta ?? wait;
                 Raise(ref slowestUnavailable, Stopwatch.GetElapsedTime(startedAt).Ticks);
             }

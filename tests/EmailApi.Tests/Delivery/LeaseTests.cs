@@ -82,8 +82,9 @@ public sealed class LeaseTests(SharedApp shared) : IClassFixture<SharedApp>
         await shared.BeginAsync();
         var id = await LaterAsync(stream);
 
-        await UpdateQueueAsync(id, "lease_until = now() - interval '1 second', lease_token = gen_random_uuid(), claims = 1");
+        await UpdateQueueAsync(id, "lease_until = now() + interval '1 hour', lease_token = gen_random_uuid(), claims = 1");
         var before = await shared.Http.StatusAsync(id);
+        await UpdateQueueAsync(id, "lease_until = now() - interval '1 second'");
         await App.Services.GetRequiredService<SweepQueue>().SettleDeadAsync(Cancel);
         await shared.Http.WaitForStatusAsync(id, state);
 
