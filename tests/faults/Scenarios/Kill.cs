@@ -44,7 +44,8 @@ sealed class Kill() : Scenario(
         run.Count("accepted a second before each kill", (int)(run["mails"] * 0.85 / loaded.TotalSeconds));
         run.Count("claimed at a kill", inDialogue.Count);
         run.AtMost("doubled outside a kill", ends.Doubled.Count(id => !inDialogue.Contains(id)), 0);
-        run.AtMost("doubled by each kill, on average", (double)ends.Doubled.Count / run["kills"], 2);
+        // A node's first seconds are slow, and a short run has no others.
+        run.AtMost("doubled by each kill, on average", (double)ends.Doubled.Count / run["kills"], run.IsShort ? 10 : 2);
         run.AtMost("stuck in sending after 60 s", stuck, 0);
     }
 }

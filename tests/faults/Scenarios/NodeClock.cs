@@ -10,7 +10,7 @@ sealed class NodeClock() : Scenario(
 
     public override async Task RunAsync(Run run)
     {
-        var library = Directory.EnumerateFiles("/usr/lib", "libfaketime.so.1", SearchOption.AllDirectories).FirstOrDefault()
+        var library = Directory.EnumerateFiles("/usr/lib", "libfaketimeMT.so.1", SearchOption.AllDirectories).FirstOrDefault()
             ?? throw new InvalidOperationException("libfaketime is missing: apt-get install faketime.");
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
         var right = await stage.AddNodeAsync();
@@ -50,7 +50,7 @@ sealed class NodeClock() : Scenario(
             """), 0);
         run.Count("took", $"{(DateTimeOffset.UtcNow - startedAt).TotalSeconds:0} s");
 
-        Dictionary<string, string> Fake(string offset) => new() { ["LD_PRELOAD"] = library, ["FAKETIME"] = offset, ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1", ["FAKETIME_DONT_RESET"] = "1" };
+        Dictionary<string, string> Fake(string offset) => new() { ["LD_PRELOAD"] = library, ["FAKETIME"] = offset, ["FAKETIME_DONT_FAKE_MONOTONIC"] = "1", ["FAKETIME_FORCE_MONOTONIC_FIX"] = "0" };   // the last: else waits end at once
     }
 
     static string Address(int number) => $"r{number}@example.net";

@@ -16,7 +16,7 @@ sealed class Poison() : Scenario(
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
-        for (var i = 0; i < 3; i++) await stage.AddNodeAsync();
+        for (var i = 0; i < 3; i++) await stage.AddNodeAsync("--EmailApi:Relays:0:CommandTimeout=00:00:40");   // longer than a lease
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
         await stage.ExecuteAsync("""
             insert into streams (project_id, name, priority, life, in_doubt, retry) select id, 'hasty', 100, interval '48 hours', 'retry', array[interval '5 seconds'] from projects
@@ -38,24 +38,25 @@ sealed class Poison() : Scenario(
             }
             else if (command.Line.Contains(Freezing, StringComparison.Ordinal) && stage.NodeOf(command.ConnectionNumber) is { } stuck)
             {
-                var claim = Interlocked.Increment(ref frozen);
-                lock (repairs) repairs.Add(FreezeAsync(stage, stuck, ids[Freezing], claim, run.Cancel));
+                Interlocked.Increment(ref frozen);
+                lock (repairs) repairs.Add(FreezeAsync(stage, stuck, ids[Freezing], run.Cancel));
             }
 
             return Task.CompletedTask;
         };
 
         // Without them, with them, each as long as the three claims take at least.
+        run.Progress($"{ids.Count} mails stored that are poison");
         var posting = clients.PostAsync(1, int.MaxValue, clients: 48);   // some wait for a node that stands still
         await Task.Delay(TimeSpan.FromSeconds(5), run.Cancel);
         var without = await RateAsync(stage, run, TimeSpan.FromSeconds(run["seconds"]), () => Task.FromResult(true));
+        run.Progress($"{without:0.0} relayed a second; now they are due");
         await stage.ExecuteAsync($"update queue set due_at = now() where email_id in ({string.Join(", ", ids.Values.Select(id => $"'{id.ToGuid()}'"))})");
         var with = await RateAsync(stage, run, TimeSpan.FromSeconds(run["seconds"]), async () =>
             await stage.AskAsync<long>($"select count(*) from recipients where email_id in ({string.Join(", ", ids.Values.Select(id => $"'{id.ToGuid()}'"))}) and final_at is not null") == ids.Count);
         clients.Stop();
         await posting;
         await Task.WhenAll(repairs);
-        await Task.Delay(TimeSpan.FromSeconds(31), run.Cancel);   // what else the dead nodes were sending
         await stage.SettleAsync(run.Cancel);
 
         var ends = await BothEnds.CountAsync(stage, clients);
@@ -70,15 +71,17 @@ sealed class Poison() : Scenario(
         if (run["freezes"] > 0) run.AtMost("nodes frozen", frozen, 3);
         run.Count("relayed a second without them", $"{without:0.0}");
         run.Count("relayed a second with them", $"{with:0.0}");
-        run.AtLeast("share of the rate without them", 100 * with / without, 95, " %");
+        if (run.IsShort) run.Count("share of the rate without them, others beside", $"{100 * with / without:0} %");
+        else run.AtLeast("share of the rate without them", 100 * with / without, 95, " %");
     }
 
     /// <summary>The process stands still until its lease is over and settled, then goes on as if nothing had been.</summary>
-    static async Task FreezeAsync(Stage stage, Node node, string id, int claim, CancellationToken cancel)
+    static async Task FreezeAsync(Stage stage, Node node, string id, CancellationToken cancel)
     {
         var process = node.Process.Id;
         using (var stop = Process.Start("kill", ["-STOP", $"{process}"])) await stop.WaitForExitAsync(cancel);
-        while (await stage.AskAsync<long>($"select count(*) from queue where email_id = '{id.ToGuid()}' and claims = {claim} and lease_until is not null") > 0) await Task.Delay(100, cancel);
+        var lease = (await stage.ListAsync<Guid>($"select lease_token from queue where email_id = '{id.ToGuid()}' and lease_until is not null")).FirstOrDefault();
+        while (await stage.AskAsync<long>($"select count(*) from queue where lease_token = '{lease}' and lease_until is not null") > 0) await Task.Delay(100, cancel);
         using (var resume = Process.Start("kill", ["-CONT", $"{process}"])) await resume.WaitForExitAsync(cancel);
     }
 

@@ -189,7 +189,7 @@ sealed class RelayMatrix() : Scenario(
         async Task<string> SendAsync(bool isLarge = false)
         {
             var mail = TestApp.Mail();
-            if (isLarge) mail["attachments"] = new JsonArray(new JsonObject { ["filename"] = "big.bin", ["content"] = Convert.ToBase64String(new byte[15_000_000]) });
+            if (isLarge) mail["attachments"] = new JsonArray(new JsonObject { ["filename"] = "big.bin", ["content"] = Convert.ToBase64String(new byte[6_000_000]) });
             using var answer = await http.PostTextAsync("/v1/emails", mail.ToJsonString());
             return (await answer.EnsureSuccessStatusCode().JsonAsync()).Text("id");
         }
