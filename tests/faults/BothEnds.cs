@@ -42,6 +42,7 @@ sealed record BothEnds(
         run.Count("states", string.Join(", ", States));
         run.Count("requests refused / cut / told to wait", $"{Clients.Refused} / {Clients.Cut} / {Clients.Unavailable}");
         if (Clients.LastUnavailable is { } words) run.Count("the last of these was told", words);
+        if (Clients.LastCut is { } how) run.Count("the last was cut so", how);
         run.Must("all accepted", Clients.Answered.Count == mails, $"{Clients.Answered.Count} of {mails}");
         run.AtMost("lost", Lost.Count, 0);
         run.AtMost("stored twice", Stored.Count - others - Clients.Answered.Values.Distinct().Count(), 0);

@@ -26,7 +26,7 @@ sealed class Clients : IDisposable
     TimeSpan nextAt;
     int differing, refused, cut, unavailable;
     long slowestUnavailable;
-    volatile string? lastUnavailable;
+    volatile string? lastUnavailable, lastCut;
     volatile bool isStopped;
     volatile int allowed = int.MaxValue;
 
@@ -60,6 +60,9 @@ sealed class Clients : IDisposable
 
     /// <summary>The words of the last of these answers; null when there was none.</summary>
     public string? LastUnavailable => lastUnavailable;
+
+    /// <summary>How the last connection was lost, and how long after the request; null when there was none.</summary>
+    public string? LastCut => lastCut;
 
     /// <summary>The longest wait for a 503.</summary>
     public TimeSpan SlowestUnavailable => TimeSpan.FromTicks(Interlocked.Read(ref slowestUnavailable));
@@ -132,6 +135,7 @@ sealed class Clients : IDisposable
             catch (Exception error) when (error is HttpRequestException or IOException || error is OperationCanceledException && !cancel.IsCancellationRequested)
             {
                 Interlocked.Increment(ref cut);
+                lastCut = $"{error.GetBaseException().Message} ({Stopwatch.GetElapsedTime(startedAt).TotalSeconds:0.0} s)";
                 node = (node + 1) % nodes.Length;
             }
 
