@@ -95,7 +95,7 @@ public sealed class FirstRunTests : IDisposable
             await app.Http.WaitForStatusAsync(await PasteAsync(await app.LineAsync("curl http")), "sent");
         }
 
-        Assert.Equal(["bootstrap.key", "master.key"], Directory.GetFileSystemEntries(DataDirectory).Select(Path.GetFileName).Order());
+        Assert.Equal(["bootstrap.key", "master.key", "witness.json"], Directory.GetFileSystemEntries(DataDirectory).Select(Path.GetFileName).Order());
         await TestDatabase.DropAsync(database, Cancel);
     }
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using EmailApi.Data;
 using EmailApi.Data.Embedded;
@@ -13,6 +14,9 @@ static class EntryPoint
 {
     public const string Hold = "--hold-database";
     public const string App = "--app";
+
+    /// <summary>Hangfire's installer keeps the log of the app that comes first, which a test may have disposed by the time of the first migration.</summary>
+    static EntryPoint() => RuntimeHelpers.RunClassConstructor(typeof(Hangfire.PostgreSql.PostgreSqlObjectsInstaller).TypeHandle);
 
     public static async Task<int> Main(string[] args) => args switch
     {
