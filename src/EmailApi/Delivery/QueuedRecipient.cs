@@ -22,7 +22,7 @@ public sealed class QueuedRecipient : IEntityTypeConfiguration<QueuedRecipient>
     public Guid? LeaseToken { get; set; }
     /// <summary>Claims since the last recorded outcome: a mail that kills its node is found by this.</summary>
     public short Claims { get; set; }
-    /// <summary>It was tried before: retries and new mail have a share each, so that neither waits for all of the other.</summary>
+    /// <summary>It was tried and had to wait: retries and new mail have a share each, so that neither waits for all of the other. What is tried again at once keeps its place.</summary>
     public bool IsRetry { get; set; }
     /// <summary>The relay that the last claim was for, where it stands in for the lane's own.</summary>
     public string? StandIn { get; set; }

@@ -58,7 +58,7 @@ static class RecordSql
         ), gone as (
             delete from queue q using result r where q.email_id = r.email_id and q.n = r.n and r.next not in ({Open})
         ), kept as (
-            update queue q set lease_until = null, is_retry = true, due_at = case when r.wait = interval '0' then least(q.due_at, now()) else coalesce(now() + r.wait, 'infinity') end,   -- at once: not behind the backlog
+            update queue q set lease_until = null, is_retry = q.is_retry or r.wait is distinct from interval '0', due_at = case when r.wait = interval '0' then least(q.due_at, now()) else coalesce(now() + r.wait, 'infinity') end,   -- at once: not behind the backlog
                 claims = case when r.proof = 'dead' or r.is_broken then q.claims else 0 end, doubts = q.doubts + r.is_doubt::int
             from result r where q.email_id = r.email_id and q.n = r.n and r.next in ({Open})
         ), changed as (
