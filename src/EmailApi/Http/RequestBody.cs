@@ -7,6 +7,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using System.Text.Unicode;
 using EmailApi.Projects;
+using Microsoft.AspNetCore.Http.Features;
 
 namespace EmailApi.Http;
 
@@ -95,12 +96,16 @@ static class RequestBytes
         if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding != "identity")
             throw new ProblemException(ProblemKind.UnsupportedMediaType, "Send the body without a Content-Encoding.");
 
-        var limit = http.Features.Get<Microsoft.AspNetCore.Http.Features.IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize;
-        if (request.ContentLength > limit) throw new ProblemException(ProblemKind.TooLarge, ProblemWriter.TooLargeDetail);
+        // Counted here, not by the server: that cuts off who sends too much, and the answer that says so is lost on the way. What we refuse it reads on for a while.
+        var size = http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>();
+        var limit = size.MaxRequestBodySize ?? HttpSetup.MaxBodyBytes;
+        var isTooLarge = request.ContentLength > limit;
+        if (!isTooLarge || request.Headers.Expect.Count == 0) size.MaxRequestBodySize = null;   // who asked first sends no body
+        if (isTooLarge) throw TooLarge();
 
         try
         {
-            return await ReadWholeAsync(http);
+            return await ReadWholeAsync(http, limit);
         }
         catch (Exception error) when (IsCutOff(error) || http.RequestAborted.IsCancellationRequested)
         {
@@ -122,13 +127,22 @@ static class RequestBytes
     public static bool IsCutOff(Exception error) => error is Microsoft.AspNetCore.Connections.ConnectionResetException
         || (error is BadHttpRequestException && error.Message.EndsWith("end of request content.", StringComparison.Ordinal));
 
-    static async Task<Owner> ReadWholeAsync(HttpContext http)
+    static ProblemException TooLarge() => new(ProblemKind.TooLarge, ProblemWriter.TooLargeDetail);
+
+    static async Task<Owner> ReadWholeAsync(HttpContext http, long limit)
     {
         LargeTurns.Turn? turn = null;
         var reader = http.Request.BodyReader;
         while (true)
         {
             var read = await ReadAsync(http, turn);
+            if (read.Buffer.Length > limit)
+            {
+                reader.AdvanceTo(read.Buffer.End);
+                turn?.Dispose();   // now, not after the server has read the rest
+                throw TooLarge();
+            }
+
             if (read.IsCompleted)
             {
                 turn?.EndReading();

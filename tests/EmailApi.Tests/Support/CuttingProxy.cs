@@ -41,9 +41,9 @@ sealed class CuttingProxy : IAsyncDisposable
         {
             while (true) _ = ServeAsync(await listener.AcceptSocketAsync());
         }
-        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        catch (Exception error) when (error is SocketException or ObjectDisposedException or InvalidOperationException)
         {
-            // Stopped.
+            // Stopped, maybe between two accepts.
         }
     }
 

@@ -10,9 +10,9 @@ sealed class DatabaseProxy : IAsyncDisposable
     volatile IPEndPoint server;
     readonly Lock gate = new();
     readonly List<Socket> open = [];
+    readonly LoopbackPort port = new();
     TcpListener? listener;
     Task accepting = Task.CompletedTask;
-    int port;
 
     DatabaseProxy(NpgsqlConnectionStringBuilder database) => server = Server(database);
 
@@ -24,7 +24,7 @@ sealed class DatabaseProxy : IAsyncDisposable
         var database = new NpgsqlConnectionStringBuilder(connectionString);
         var proxy = new DatabaseProxy(database);
         proxy.Restart();
-        database.Port = proxy.port;
+        database.Port = proxy.port.Number;
         proxy.ConnectionString = database.ConnectionString;
         return proxy;
     }
@@ -48,13 +48,15 @@ sealed class DatabaseProxy : IAsyncDisposable
 
     public void Restart()
     {
-        listener = new TcpListener(IPAddress.Loopback, port);
-        listener.Start(256);
-        port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        listener = port.Listen(256);
         accepting = AcceptAsync(listener);
     }
 
-    public async ValueTask DisposeAsync() => await StopAsync();
+    public async ValueTask DisposeAsync()
+    {
+        await StopAsync();
+        port.Dispose();
+    }
 
     async Task AcceptAsync(TcpListener from)
     {
@@ -71,9 +73,9 @@ sealed class DatabaseProxy : IAsyncDisposable
                 _ = Task.WhenAny(PumpAsync(client, upstream), PumpAsync(upstream, client)).ContinueWith(_ => { client.Dispose(); upstream.Dispose(); }, TaskScheduler.Default);
             }
         }
-        catch (Exception error) when (error is SocketException or ObjectDisposedException)
+        catch (Exception error) when (error is SocketException or ObjectDisposedException or InvalidOperationException)
         {
-            // Stopped.
+            // Stopped, maybe between two accepts.
         }
     }
 

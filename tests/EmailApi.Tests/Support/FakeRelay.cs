@@ -69,13 +69,14 @@ public sealed class FakeRelay : IAsyncDisposable
     readonly List<Task> running = [];
     TaskCompletionSource changed = new(TaskCreationOptions.RunContinuationsAsynchronously);
     CancellationTokenSource stopping = new();
+    readonly LoopbackPort port = new();
     TcpListener? listener;
 
     FakeRelay()
     {
     }
 
-    public int Port { get; private set; }
+    public int Port => port.Number;
 
     // What EHLO offers; read anew at each EHLO.
     public bool SmtpUtf8 { get; set; } = true;
@@ -169,13 +170,12 @@ public sealed class FakeRelay : IAsyncDisposable
         await StopAsync();
         stopping.Dispose();
         listener?.Dispose();
+        port.Dispose();
     }
 
     void Listen()
     {
-        listener = new TcpListener(IPAddress.Loopback, Port);
-        listener.Start(512);
-        Port = ((IPEndPoint)listener.LocalEndpoint).Port;
+        listener = port.Listen(512);
         stopping = new CancellationTokenSource();
         var (accepting, cancel) = (listener, stopping.Token);
         Locked(() => running.Add(Task.Run(() => AcceptAsync(accepting, cancel))));
@@ -198,7 +198,7 @@ public sealed class FakeRelay : IAsyncDisposable
                     running.Add(Task.Run(() => ServeAsync(dialogue, socket), CancellationToken.None));
                 }
             }
-            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException)
+            catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException or SocketException or InvalidOperationException)
             {
                 // Stopped, or the client went at once.
             }
