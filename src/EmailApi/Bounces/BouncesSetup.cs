@@ -1,3 +1,4 @@
+using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Projects;
 
@@ -18,5 +19,5 @@ public static class BouncesSetup
 
     public static void MapBounces(this WebApplication app) =>
         app.MapPost("/v1/bounces", TakeBounce.HandleAsync).WithTags("Bounces")
-            .Describe("takeBounce", "A raw bounce, complaint or receipt", Scopes.Manage, 400, 409, 413, 415).Accepts<byte[]>(TakeBounce.MediaType);
+            .Describe("takeBounce", "A raw bounce, complaint or receipt", Scopes.Manage, 400, 409, 413, 415).Accepts<byte[]>(RawMessage.MediaType);
 }

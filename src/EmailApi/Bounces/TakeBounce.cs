@@ -10,8 +10,6 @@ namespace EmailApi.Bounces;
 /// <summary>POST /v1/bounces: a raw bounce, complaint or receipt, for relays that call back and for trying what would be read.</summary>
 public static class TakeBounce
 {
-    public const string MediaType = "message/rfc822";
-
     /// <summary>How long the outcome of the mail's own attempt may take to be recorded.</summary>
     static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
     static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(100);
@@ -35,8 +33,8 @@ public static class TakeBounce
     /// <summary>The beginning of the message; what follows is read and thrown away.</summary>
     static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext http, CancellationToken cancel)
     {
-        if (http.Request.ContentType?.Split(';')[0].Trim().Equals(MediaType, StringComparison.OrdinalIgnoreCase) is not true)
-            throw new ProblemException(ProblemKind.UnsupportedMediaType, $"Send the message as it came, as {MediaType}.");
+        if (http.Request.ContentType?.Split(';')[0].Trim().Equals(RawMessage.MediaType, StringComparison.OrdinalIgnoreCase) is not true)
+            throw new ProblemException(ProblemKind.UnsupportedMediaType, $"Send the message as it came, as {RawMessage.MediaType}.");
         if (http.Request.ContentLength > http.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize) throw new ProblemException(ProblemKind.TooLarge, ProblemWriter.TooLargeDetail);
 
         using var kept = new MemoryStream((int)Math.Clamp(http.Request.ContentLength ?? 0, 16 * 1024, ReportIntake.MaxBytes));
