@@ -1,4 +1,5 @@
 using EmailApi.Admin;
+using EmailApi.Bounces;
 using EmailApi.Capture;
 using EmailApi.Data;
 using EmailApi.Delivery;
@@ -50,6 +51,7 @@ public static class Program
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
+        builder.AddBounces();         // what comes back
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddOperations(settings);   // jobs, metrics
@@ -65,6 +67,7 @@ public static class Program
             app.MapLimits();
             app.MapPauses();
             app.MapEvents();
+            app.MapBounces();
             app.MapCaptured();
             app.MapDashboard();
             app.MapOpenApi();

@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using EmailApi.Bounces;
 using EmailApi.Capture;
 using EmailApi.Delivery;
 using EmailApi.Emails;
@@ -49,6 +50,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(PauseResponse))]
 [JsonSerializable(typeof(Page<PauseResponse>))]
 [JsonSerializable(typeof(EventData))]
+[JsonSerializable(typeof(TakenBounceResponse))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(string))]

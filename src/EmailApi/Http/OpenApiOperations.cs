@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using EmailApi.Emails;
 using EmailApi.Limits;
 using EmailApi.Projects;
 using Microsoft.OpenApi;
@@ -27,6 +28,11 @@ sealed class OpenApiOperations : IOperationFilter
             (s.Enum, s.Default) = (["strict", "permissive"], "strict");
         },
         ["conversation"] = (p, _) => p.Description = "true: with the lines of the SMTP dialogue, where they were kept.",
+        ["dry_run"] = (p, s) =>
+        {
+            p.Description = "true: only reads and answers; nothing is changed.";
+            s.Default = false;
+        },
         ["listCaptured.to"] = (p, _) => p.Description = "Only mail to this address.",
         ["getLedger.from"] = (p, s) => Time(p, s, "Mail accepted from then on; left out: 30 days before to."),
         ["getLedger.to"] = (p, s) => Time(p, s, "Mail accepted before then; left out: now."),
@@ -51,7 +57,7 @@ sealed class OpenApiOperations : IOperationFilter
         ["408"] = "The body came too slowly while others waited; send it again.",
         ["409"] = "What there is does not allow it now, or the first request with the idempotency key is still under way.",
         ["413"] = "More than 40 MB.",
-        ["415"] = "The body is not application/json.",
+        ["415"] = "The body is of a media type that is not taken here.",
         ["422"] = "Fields are wrong, and errors names each; or the idempotency key was used for another request.",
         ["429"] = "Too many requests, or too many wrong keys from this address; Retry-After says when to come again.",
         ["500"] = "A fault of the server's; its log has it under the trace_id.",
@@ -69,6 +75,12 @@ sealed class OpenApiOperations : IOperationFilter
         if (metadata.OfType<LimitedMetadata>().Any()) AddLimits(operation);
         if (!metadata.OfType<ScopeMetadata>().Any()) operation.Security = [];
         if (Media(operation.RequestBody?.Content, "application/json") is { } body) body.Example = OpenApiExamples.Request(operation.OperationId!);
+        if (Media(operation.RequestBody?.Content, RawMessage.MediaType) is { } message)
+        {
+            message.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
+            message.Example = OpenApiExamples.Message;
+        }
+
         if (operation.Responses is not { } responses) return;
 
         var sorted = responses.OrderBy(r => r.Key, StringComparer.Ordinal).ToList();
@@ -78,7 +90,7 @@ sealed class OpenApiOperations : IOperationFilter
             responses[status] = response;
             if (response is OpenApiResponse told) Tell(told, status, operation.OperationId!);
             if ((status is "408" or "429" or "503" || status is "409" && operation.OperationId is "sendEmail" or "sendBatch") && response is OpenApiResponse waits) AddHeader(waits, "Retry-After", "Seconds after which a repeat makes sense.");
-            if (Media(response.Content, "message/rfc822") is { } raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
+            if (Media(response.Content, RawMessage.MediaType) is { } raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
         }
     }
 

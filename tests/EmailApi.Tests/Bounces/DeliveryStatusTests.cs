@@ -14,7 +14,7 @@ public class DeliveryStatusTests
         var report = Read(Report(Failed));
 
         Assert.Equal(ReportKind.Bounce, report.Kind);
-        Assert.Equal(new ReportedRecipient("taro@example.net", ReportType.Permanent, "5.1.1", 550, BounceReason.UnknownUser, "550 5.1.1 User unknown") { IsFinal = true },
+        Assert.Equal(new ReportedRecipient("taro@example.net", ReportType.Permanent, "5.1.1", 550, BounceReason.UnknownUser, "550 5.1.1 User unknown"),
             Assert.Single(report.Recipients));
         Assert.Equal(("em_1@sender.example", "rc_4711"), (report.Original.MessageId, report.Original.EnvelopeId));
         Assert.Equal(["taro@example.net", "hanako@example.net"], report.Original.Recipients);
@@ -27,9 +27,9 @@ public class DeliveryStatusTests
             + "Final-Recipient: rfc822; jiro@example.net\nAction: delivered\nStatus: 2.0.0\n\nFinal-Recipient: rfc822; saburo@example.net\nAction: relayed\nStatus: 2.1.9"));
 
         Assert.Equal(
-            [("taro@example.net", ReportType.Permanent, BounceReason.UnknownUser, true), ("hanako@example.net", ReportType.Temporary, BounceReason.MailboxFull, false),
-             ("jiro@example.net", ReportType.Delivered, BounceReason.Delivered, true), ("saburo@example.net", ReportType.Delivered, BounceReason.Delivered, true)],
-            report.Recipients.Select(r => (r.Email, r.Type, r.Reason, r.IsFinal)));
+            [("taro@example.net", ReportType.Permanent, BounceReason.UnknownUser, false), ("hanako@example.net", ReportType.Temporary, BounceReason.MailboxFull, true),
+             ("jiro@example.net", ReportType.Delivered, BounceReason.Delivered, false), ("saburo@example.net", ReportType.Delivered, BounceReason.Delivered, false)],
+            report.Recipients.Select(r => (r.Email, r.Type, r.Reason, r.IsStillTried)));
     }
 
     [Fact]
@@ -125,11 +125,11 @@ public class DeliveryStatusTests
     }
 
     [Fact]
-    public void A_temporary_failure_that_was_given_up_is_final()
+    public void A_temporary_failure_that_was_given_up_is_no_longer_tried()
     {
         var recipient = Read(Report("Final-Recipient: rfc822; taro@example.net\nAction: failed\nStatus: 4.4.7")).Recipients[0];
 
-        Assert.Equal((ReportType.Temporary, BounceReason.Expired, true), (recipient.Type, recipient.Reason, recipient.IsFinal));
+        Assert.Equal((ReportType.Temporary, BounceReason.Expired, false), (recipient.Type, recipient.Reason, recipient.IsStillTried));
     }
 
     [Fact]

@@ -30,12 +30,12 @@ public class FreeTextBounceTests
     }
 
     [Fact]
-    public void A_warning_of_a_delay_is_temporary_and_not_final()
+    public void A_warning_of_a_delay_is_temporary_and_still_tried()
     {
         var report = Read(Words("A message that you sent has not yet been delivered to one or more of its recipients.\n\n  taro@example.net\n\nNo action is required on your part.",
             "Subject: Warning: message 1abc delayed 24 hours"));
 
-        Assert.Equal((ReportType.Temporary, false), (report.Recipients[0].Type, report.Recipients[0].IsFinal));
+        Assert.Equal((ReportType.Temporary, true), (report.Recipients[0].Type, report.Recipients[0].IsStillTried));
     }
 
     [Fact]

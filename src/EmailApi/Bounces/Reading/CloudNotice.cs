@@ -51,15 +51,14 @@ static class CloudNotice
         var status = Diagnostic.EnhancedCode(Text(recipient, "status")) ?? Diagnostic.EnhancedCode(said);
         var reply = Diagnostic.ReplyCode(said);
         var type = status is null && reply is null && bounceType is "Transient" ? ReportType.Temporary : DeliveryStatus.OfClass(status, reply);
-        return new ReportedRecipient(Text(recipient, "emailAddress"), type, status, reply, Reasons.Of(status, reply, said, Text(recipient, "emailAddress")), said) { IsFinal = true };
+        return new ReportedRecipient(Text(recipient, "emailAddress"), type, status, reply, Reasons.Of(status, reply, said, Text(recipient, "emailAddress")), said);
     }
 
     static ReportedRecipient Delivered(string address, string? response)
     {
         var said = Diagnostic.OneLine(response);
         return new ReportedRecipient(address, ReportType.Delivered, Diagnostic.EnhancedCode(said), Diagnostic.ReplyCode(said),
-            BounceReason.Delivered, said)
-        { IsFinal = true };
+            BounceReason.Delivered, said);
     }
 
     static JsonDocument? Parse(string text)
