@@ -130,6 +130,14 @@ public class FreeTextBounceTests
         Assert.Equal(reason, Read(Words($"I was not able to deliver your message.\n\n<taro@example.net>:\nRemote host said: {reply}")).Recipients[0].Reason);
 
     [Fact]
+    public void A_report_that_names_nobody_is_a_bounce_all_the_same()
+    {
+        var report = Read(Words("Your message could not be delivered: 552 5.2.2 mailbox full", "Subject: Undeliverable mail"));
+
+        Assert.Equal((ReportKind.Bounce, null, "5.2.2"), (report.Kind, Assert.Single(report.Recipients).Email, report.Recipients[0].Status));
+    }
+
+    [Fact]
     public void The_words_of_an_address_are_not_the_servers() =>
         Assert.Equal(BounceReason.UnknownUser,
             Read(Words("I was not able to deliver your message.\n\n<virus-quota-spam@example.net>:\n550 <virus-quota-spam@example.net>: no such user")).Recipients[0].Reason);

@@ -108,6 +108,7 @@ public class OtherReportsTests
     [InlineData("Subject: Re: your order\n\nThank you!")]
     [InlineData("Subject: Re: Undeliverable: your order\n\n> 550 5.1.1 <x@example.net>: user unknown\n\nWhat does this mean?")]
     [InlineData("Auto-Submitted: no\nSubject: Hello\n\nHello")]
+    [InlineData("Auto-Submitted: auto-generated\nSubject: The nightly report\n\nAll is well")]
     [InlineData("Subject: Newsletter\nPrecedence: bulk\nContent-Type: text/html\n\n<p>Delivery in 3 days: user@example.net</p>")]
     public void Peoples_mail_is_none_of_these(string rest) =>
         Assert.Equal((ReportKind.Other, 0), (Read($"From: taro@example.net\nTo: shop@sender.example\n{rest}\n") is var r ? (r.Kind, r.Recipients.Count) : default));

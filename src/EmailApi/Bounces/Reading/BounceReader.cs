@@ -17,8 +17,7 @@ public static class BounceReader
         var bytes = BoundedMessage.Read(message, cancel);
         try
         {
-            if (BoundedMessage.Parse(bytes, cancel) is { } parsed) return Read(parsed, forwards: 0);
-            return FreeReport(new HeaderList(), new MessageParts { Texts = { PartText.Decode(bytes.AsSpan(0, Math.Min(bytes.Length, PartText.MaxBytes)), null) } }) ?? Nothing;
+            return BoundedMessage.Parse(bytes, cancel) is { } parsed ? Read(parsed, forwards: 0) : Nothing;
         }
         catch (Exception e) when (e is not OperationCanceledException and not OutOfMemoryException)
         {
@@ -37,7 +36,7 @@ public static class BounceReader
             return Receipt.Read(disposition, parts);
         if (StatusReport(message.Headers, parts) is { } report) return report;
         if (parts.Texts.Select(CloudNotice.Read).FirstOrDefault(notice => notice is not null) is { } notice) return notice;
-        if (IsReport(message.Headers, subject, parts) && FreeReport(message.Headers, parts) is { } free) return free;
+        if (IsReport(message.Headers, subject, parts)) return FreeReport(message.Headers, parts);
         if (AutoReply.Is(message.Headers, subject)) return AutoReply.Read(message.Headers, subject);
 
         // Somebody, or a mailbox's rule, forwarded the report as an attachment.
@@ -66,7 +65,7 @@ public static class BounceReader
         foreach (var group in about)
         {
             var address = DeliveryStatus.Address(group) ?? fallback;
-            var section = sections.Find(s => s.Address.Equals(address, StringComparison.OrdinalIgnoreCase));
+            var section = sections.Find(s => string.Equals(s.Address, address, StringComparison.OrdinalIgnoreCase));
             var words = section.Words ?? (about.Count is 1 ? report : null);
             var read = DeliveryStatus.Read(group, fallback, words is null ? null : FreeText.Said(new FreeText.Section(address ?? "", words)));
             recipients.Add(Reconsidered(read, words));
@@ -97,14 +96,14 @@ public static class BounceReader
         return (bySubject && (byText || refused)) || (byText && (refused || parts.Returned is not null)) || (byServer && refused);
     }
 
-    /// <summary>A report for people; null when it names nobody.</summary>
-    static BounceReport? FreeReport(HeaderList header, MessageParts parts)
+    /// <summary>A report for people.</summary>
+    static BounceReport FreeReport(HeaderList header, MessageParts parts)
     {
         var (report, copy) = Report(parts);
         var original = Original(parts, copy, null, null);
         var sections = FreeText.Sections(report, FailedRecipients(header), Others(header));
         if (sections.Count is 0 && original.Recipients.Count is 1) sections = [new FreeText.Section(original.Recipients[0], report)];
-        if (sections.Count is 0) return null;
+        if (sections.Count is 0) sections = [new FreeText.Section(null, report)];
 
         var delayed = ReportWords.SaysDelayed((ReturnedHeader.Value(header, HeaderId.Subject) ?? "") + "\n" + report);
         return new BounceReport(ReportKind.Bounce, [.. sections.Select(section => Spoken(section, delayed))], original);

@@ -29,13 +29,9 @@ static class DeliveryStatus
         return Is(action, "delayed") ? ReportType.Temporary : OfClass(status, replyCode);
     }
 
-    /// <summary>By the first digit; permanent where there is none, as reports of failures are made when a server has given up.</summary>
-    public static ReportType OfClass(string? status, int? replyCode) => (status?[0] ?? (replyCode is { } code ? (char)('0' + (code / 100)) : '5')) switch
-    {
-        '2' => ReportType.Delivered,
-        '4' => ReportType.Temporary,
-        _ => ReportType.Permanent,
-    };
+    /// <summary>Of a failure, by the first digit; permanent where there is none, as reports are made when a server has given up.</summary>
+    public static ReportType OfClass(string? status, int? replyCode) =>
+        (status?[0] ?? (char)('0' + ((replyCode ?? 500) / 100))) is '4' ? ReportType.Temporary : ReportType.Permanent;
 
     static bool Is(string action, string word) => action.StartsWith(word, StringComparison.OrdinalIgnoreCase);
 

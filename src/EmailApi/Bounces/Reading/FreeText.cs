@@ -24,7 +24,8 @@ static class FreeText
     }
 
     /// <summary>An address and the words that belong to it.</summary>
-    public readonly record struct Section(string Address, string Words);
+    /// <param name="Address">Null where the report names nobody; its return path may still tell.</param>
+    public readonly record struct Section(string? Address, string Words);
 
     /// <summary>Addresses that the text says something of, each with its words; empty when there is none.</summary>
     /// <param name="known">Addresses that are known to have failed (X-Failed-Recipients).</param>
@@ -98,12 +99,12 @@ static class FreeText
         if (refusal >= 0) return Diagnostic.OneLine(Cut(section.Words[refusal..]));
 
         var words = section.Words.TrimStart('<', ' ', '"');
-        var at = words.IndexOf(section.Address, StringComparison.OrdinalIgnoreCase);
+        var at = section.Address is null ? -1 : words.IndexOf(section.Address, StringComparison.OrdinalIgnoreCase);
         if (at < 0) return Diagnostic.OneLine(Cut(words));
         // Inside a sentence the words before the address matter as much.
         var line = LineStart(words, at);
         if (words.AsSpan(line, at - line).ContainsAnyInRange('A', 'z')) return Diagnostic.OneLine(Cut(words[line..]));
-        return Diagnostic.OneLine(Cut(words[(at + section.Address.Length)..].TrimStart('>', ':', ' ', '"', '.', '\r', '\n'))) ?? Diagnostic.OneLine(Cut(words));
+        return Diagnostic.OneLine(Cut(words[(at + section.Address!.Length)..].TrimStart('>', ':', ' ', '"', '.', '\r', '\n'))) ?? Diagnostic.OneLine(Cut(words));
     }
 
     /// <summary>Up to the first empty line after some words.</summary>
