@@ -11,6 +11,7 @@ using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using EmailApi.Restore;
+using EmailApi.Suppressions;
 
 namespace EmailApi;
 
@@ -52,6 +53,7 @@ public static class Program
         builder.AddDelivery(settings);   // claimed → relayed → recorded
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
+        builder.AddSuppressions(settings);   // addresses that must not be mailed
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();
@@ -64,6 +66,7 @@ public static class Program
             app.MapEmails();
             app.MapLimits();
             app.MapPauses();
+            app.MapSuppressions();
             app.MapEvents();
             app.MapCaptured();
             app.MapDashboard();
