@@ -1,0 +1,25 @@
+namespace EmailApi.Bounces;
+
+/// <summary>What a report says of one recipient.</summary>
+/// <param name="Email">The address that was written to, as far as the report tells; null when it names none (a redacted complaint).</param>
+/// <param name="Status">The enhanced code x.y.z (RFC 3463) that the report gives or that its words stand for; null when neither tells.</param>
+/// <param name="ReplyCode">The SMTP reply code (RFC 5321 §4.2), 200 to 599; null when the report gives none.</param>
+/// <param name="Diagnostic">What the server said: one line of at most 1,000 printable characters; null when it said nothing.</param>
+public sealed record ReportedRecipient(
+    string? Email, ReportType Type, string? Status, int? ReplyCode, BounceReason Reason, string? Diagnostic);
+
+/// <summary>How it ended for a recipient, or stands.</summary>
+public enum ReportType
+{
+    /// <summary>Given up; a complaint too.</summary>
+    Permanent,
+
+    /// <summary>Still being tried, or failed for a cause that passes.</summary>
+    Temporary,
+
+    /// <summary>Arrived, or handed on to where no report comes from.</summary>
+    Delivered,
+
+    /// <summary>The report does not tell.</summary>
+    Unknown,
+}
