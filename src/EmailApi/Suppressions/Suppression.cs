@@ -1,4 +1,6 @@
+using EmailApi.Bounces;
 using EmailApi.Data;
+using EmailApi.Http;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -20,10 +22,7 @@ public sealed class Suppression : IEntityTypeConfiguration<Suppression>
 {
     /// <summary>The words that may stand as reason: those of bounces (but <c>vacation</c> and <c>delivered</c>, which are none) and those of people.</summary>
     public static readonly string[] Reasons =
-    [
-        "unknown_user", "mailbox_full", "mailbox_disabled", "unknown_host", "moved", "message_too_big", "spam", "policy", "authentication", "reputation", "rate_limited",
-        "relay_denied", "virus", "content", "network", "expired", "system", "undetermined", "complaint", Manual, "unsubscribe",
-    ];
+        [.. Words.All<BounceReason>().Except([BounceReason.Vacation.Word(), BounceReason.Delivered.Word()]), Manual, "unsubscribe"];
 
     public const string Manual = "manual";
 
