@@ -346,6 +346,12 @@ namespace EmailApi.Migrations
                         .HasColumnType("json")
                         .HasColumnName("metadata");
 
+                    b.Property<bool>("OverridesSuppression")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("overrides_suppression");
+
                     b.Property<int>("ProjectId")
                         .HasColumnType("integer")
                         .HasColumnName("project_id");
@@ -443,6 +449,11 @@ namespace EmailApi.Migrations
                         .HasMaxLength(320)
                         .HasColumnType("character varying(320)")
                         .HasColumnName("address");
+
+                    b.Property<string>("AddressKey")
+                        .HasMaxLength(320)
+                        .HasColumnType("character varying(320)")
+                        .HasColumnName("address_key");
 
                     b.Property<int>("Attempts")
                         .HasColumnType("integer")
@@ -991,6 +1002,72 @@ namespace EmailApi.Migrations
                         {
                             t.HasCheckConstraint("ck_epoch_one_row", "id");
                         });
+                });
+
+            modelBuilder.Entity("EmailApi.Suppressions.Suppression", b =>
+                {
+                    b.Property<int>("ProjectId")
+                        .HasColumnType("integer")
+                        .HasColumnName("project_id");
+
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityAlwaysColumn(b.Property<long>("Id"));
+
+                    b.Property<string>("Address")
+                        .IsRequired()
+                        .HasMaxLength(320)
+                        .HasColumnType("character varying(320)")
+                        .HasColumnName("address")
+                        .UseCollation("C");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at")
+                        .HasDefaultValueSql("now()");
+
+                    b.Property<Guid?>("EmailId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("email_id");
+
+                    b.Property<DateTimeOffset?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("reason");
+
+                    b.Property<string>("Source")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("source");
+
+                    b.Property<string>("Stream")
+                        .HasColumnType("text")
+                        .HasColumnName("stream");
+
+                    b.HasKey("ProjectId", "Id")
+                        .HasName("pk_suppressions");
+
+                    b.HasIndex("ExpiresAt")
+                        .HasDatabaseName("ix_suppressions_expires_at")
+                        .HasFilter("expires_at is not null");
+
+                    b.HasIndex("ProjectId", "Address", "Stream")
+                        .IsUnique()
+                        .HasDatabaseName("ix_suppressions_project_id_address_stream");
+
+                    NpgsqlIndexBuilderExtensions.AreNullsDistinct(b.HasIndex("ProjectId", "Address", "Stream"), false);
+
+                    b.ToTable("suppressions", (string)null);
                 });
 
             modelBuilder.Entity("Microsoft.AspNetCore.DataProtection.EntityFrameworkCore.DataProtectionKey", b =>

@@ -12,6 +12,7 @@ using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using EmailApi.Restore;
+using EmailApi.Suppressions;
 
 namespace EmailApi;
 
@@ -54,6 +55,7 @@ public static class Program
         builder.AddBounces();         // what comes back
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
+        builder.AddSuppressions(settings);   // addresses that must not be mailed
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();
@@ -66,6 +68,7 @@ public static class Program
             app.MapEmails();
             app.MapLimits();
             app.MapPauses();
+            app.MapSuppressions();
             app.MapEvents();
             app.MapBounces();
             app.MapCaptured();

@@ -19,5 +19,5 @@ public static class BouncesSetup
 
     public static void MapBounces(this WebApplication app) =>
         app.MapPost("/v1/bounces", TakeBounce.HandleAsync).WithTags("Bounces")
-            .Describe("takeBounce", "A raw bounce, complaint or receipt", Scopes.Manage, 400, 409, 413, 415).Accepts<byte[]>(RawMessage.MediaType);
+            .Describe("takeBounce", "A raw bounce, complaint or receipt", Scopes.Manage, 400, 409, 413, 415).WithMetadata(new StreamedBodyMetadata([RawMessage.MediaType]));
 }

@@ -1,4 +1,5 @@
 using EmailApi.Emails;
+using EmailApi.Suppressions;
 
 namespace EmailApi.Bounces;
 
@@ -7,9 +8,6 @@ namespace EmailApi.Bounces;
 /// <param name="Said">Null where the report says nothing of the recipient.</param>
 sealed record Change(RecipientState State, RecipientState[] From, BounceReason Reason, ReportedRecipient? Said)
 {
-    /// <summary>Codes of an address that will never take mail (RFC 3463 §3.2, §3.3; RFC 7505 §4.1).</summary>
-    static readonly string[] Suppressing = ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"];
-
     /// <summary>Every case in one place.</summary>
     /// <returns>Null when nothing becomes of it: a notice of delay, an automatic reply, a receipt.</returns>
     public static Change? Of(ReportKind kind, ReportedRecipient? said) => (kind, said) switch
@@ -22,9 +20,7 @@ sealed record Change(RecipientState State, RecipientState[] From, BounceReason R
     };
 
     /// <summary>The address must not be mailed again. Where a server gives no code of its own, the reason that its words stand for decides.</summary>
-    public bool Suppresses => State is RecipientState.Complained || (State is RecipientState.Bounced && Said is { Type: ReportType.Permanent } && DoesSuppress(Said.Status, Said.Reason));
-
-    /// <summary>Whether a refusal for good means that the address must not be mailed again.</summary>
-    public static bool DoesSuppress(string? enhanced, BounceReason reason) =>
-        enhanced is null or "5.0.0" or "5.1.0" ? reason is BounceReason.UnknownUser or BounceReason.UnknownHost or BounceReason.MailboxDisabled or BounceReason.Moved : Suppressing.Contains(enhanced);
+    public bool Suppresses => State is RecipientState.Complained || (State is RecipientState.Bounced && Said is { Type: ReportType.Permanent } && (Said.Status is null or "5.0.0" or "5.1.0"
+        ? Said.Reason is BounceReason.UnknownUser or BounceReason.UnknownHost or BounceReason.MailboxDisabled or BounceReason.Moved
+        : RelayVerdict.ReasonOf(Said.Status) is not null));
 }

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using EmailApi.Data;
 using EmailApi.Emails;
+using EmailApi.Http;
+using EmailApi.Suppressions;
 
 namespace EmailApi.Bounces;
 
@@ -39,7 +41,7 @@ public enum ReportEffect
 public sealed record TakenReport(BounceReport Report, MatchedRecipient? Matched, ReportEffect Effect);
 
 /// <summary>The one acceptor of what comes back: reads it, finds the recipient that it speaks of, and records what became of it.</summary>
-public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath, ReportMetrics metrics)
+public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath, SuppressedProjects suppressed, ReportMetrics metrics)
 {
     /// <summary>What is read of a message: beyond it there is at most the mail that comes back whole.</summary>
     public const int MaxBytes = 16 * 1024 * 1024;
@@ -69,11 +71,20 @@ public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath,
             var change = Change.Of(report.Kind, said);
             if (change is null || source.IsDryRun) continue;
             if (recipient.State is RecipientState.Sending) return new(report, recipient, ReportEffect.TooEarly);
-            if (await ReportSql.ApplyAsync(database.Source, recipient, change, cancel)) effect = ReportEffect.Changed;
+            var suppression = SuppressionOf(recipient, change);
+            if (!await ReportSql.ApplyAsync(database.Source, recipient, change, suppression, cancel)) continue;
+            effect = ReportEffect.Changed;
+            if (suppression is not null) suppressed.Added(recipient.ProjectId);
         }
 
         return new(report, pairs[0].Recipient, effect);
     }
+
+    /// <summary>An address that does not exist is one for the whole project; who complains of a newsletter still wants the one-time password. Only what is proven suppresses, and nothing
+    /// that never left the machine.</summary>
+    static NewSuppression? SuppressionOf(MatchedRecipient recipient, Change change) => !change.Suppresses || !recipient.IsProven || recipient.IsTest ? null
+        : change.State is RecipientState.Complained ? new(recipient.ProjectId, recipient.Stream, recipient.Address, change.Reason.Word(), SuppressionSource.Complaint, EmailId: recipient.EmailId)
+        : new(recipient.ProjectId, null, recipient.Address, change.Reason.Word(), SuppressionSource.Bounce, EmailId: recipient.EmailId);
 
     /// <summary>Whatever address the report names: forwarders write their own.</summary>
     static IEnumerable<(MatchedRecipient Recipient, ReportedRecipient? Said)> Proven(BounceReport report, MatchedRecipient? recipient)

@@ -3,6 +3,7 @@ using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Http;
+using EmailApi.Suppressions;
 using Npgsql;
 using NpgsqlTypes;
 
@@ -54,7 +55,7 @@ static class ReportSql
     }
 
     /// <returns>False when it has another state: the report says nothing new, or is of no use.</returns>
-    public static async Task<bool> ApplyAsync(NpgsqlDataSource database, MatchedRecipient recipient, Change change, CancellationToken cancel)
+    public static async Task<bool> ApplyAsync(NpgsqlDataSource database, MatchedRecipient recipient, Change change, NewSuppression? suppression, CancellationToken cancel)
     {
         var reply = ReplyOf(change);
         var data = new EventData
@@ -63,7 +64,9 @@ static class ReportSql
             Bounce = change.State is RecipientState.Bounced ? new(change.Said!.Type.Word(), change.Reason.Word()) : null,
             Reason = change.State is RecipientState.Complained ? change.Reason.Word() : null,
         };
-        await using var batch = database.CreateBatch();
+        await using var connection = await database.OpenConnectionAsync(cancel);
+        await using var transaction = await connection.BeginTransactionAsync(cancel);
+        await using var batch = new NpgsqlBatch(connection, transaction);
         batch.BatchCommands.Add(IndexPlans.Command());
         batch.BatchCommands.Add(new(Apply)
         {
@@ -77,10 +80,16 @@ static class ReportSql
                 new() { Value = JsonSerializer.Serialize(data, ApiJson.Wire.EventData), NpgsqlDbType = NpgsqlDbType.Jsonb },
             },
         });
-        await using var reader = await batch.ExecuteReaderAsync(cancel);
-        await reader.NextResultAsync(cancel);
-        await reader.ReadAsync(cancel);
-        return reader.GetInt32(0) > 0;
+        await using (var reader = await batch.ExecuteReaderAsync(cancel))
+        {
+            await reader.NextResultAsync(cancel);
+            await reader.ReadAsync(cancel);
+            if (reader.GetInt32(0) == 0) return false;
+        }
+
+        if (suppression is not null) await SuppressionSql.AddAsync(connection, [suppression], cancel);
+        await transaction.CommitAsync(cancel);
+        return true;
     }
 
     /// <summary>What the remote server said; null when the report does not tell.</summary>

@@ -5,6 +5,7 @@ using EmailApi.Events;
 using EmailApi.Limits;
 using EmailApi.Pauses;
 using EmailApi.Projects;
+using EmailApi.Suppressions;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore;
 using Stream = EmailApi.Projects.Stream;
@@ -25,6 +26,7 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<QueuedRecipient> Queue => Set<QueuedRecipient>();
     public DbSet<Attempt> Attempts => Set<Attempt>();
     public DbSet<Pause> Pauses => Set<Pause>();
+    public DbSet<Suppression> Suppressions => Set<Suppression>();
     public DbSet<RecipientEvent> Events => Set<RecipientEvent>();
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
     public DbSet<Usage> Usage => Set<Usage>();

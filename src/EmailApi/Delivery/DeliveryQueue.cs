@@ -4,13 +4,15 @@ using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Pauses;
 using EmailApi.Restore;
+using EmailApi.Suppressions;
 using Npgsql;
 
 namespace EmailApi.Delivery;
 
 /// <summary>A recipient that this node has a lease on: it is being sent.</summary>
 /// <param name="Claims">This one, and those before it in a row that broke.</param>
-public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts, int Claims);
+/// <param name="Suppressed">It was suppressed since it was accepted: it ends without an attempt.</param>
+public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address, string? Name, int Attempts, int Doubts, int Claims, Suppressed? Suppressed = null);
 
 /// <summary>Claimed recipients of one email, with what is needed to send to them.</summary>
 /// <param name="Date">The Date field: acceptance or <c>send_at</c>.</param>
@@ -27,7 +29,7 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
     /// <summary>Of a database that this node has not checked nothing is taken. What is paused is held instead. One statement: the highest priority that has due mail,
     /// projects in equal shares, within each new mail and retries in equal shares, oldest first; walks the index from one to the next, so that its cost does not grow
     /// with anybody's backlog.</summary>
-    const string Claim = $"""
+    static readonly string Claim = $"""
         with recursive checked as materialized (
             select from epoch e where {Epoch.Fingerprint} = $6
         ), kinds as (
@@ -67,16 +69,17 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
         )
         select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
                coalesce(e.send_at, e.created_at), e.envelope, c.is_protected,
-               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end, l.claims
+               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end, l.claims, x.reason, x.source, x.created_at
         from leased l
         join recipients r on r.email_id = l.email_id and r.n = l.n
         join emails e on e.id = l.email_id
         left join contents c on c.email_id = l.email_id
+        left join lateral ({SuppressionSql.OfRecipient}) x on not e.overrides_suppression
         union all
-        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint
+        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint, null, null, null
         from (select email_id from stopped where not exists (select from leased) limit 1) s   -- says only: look again
         union all
-        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint where not exists (select from checked)
+        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint, null, null, null where not exists (select from checked)
         order by 1, 2
         """;
 
@@ -192,7 +195,8 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
             }
 
             recipients.Add(new(emailId, reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3),
-                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6), reader.GetInt16(14)));
+                reader.IsDBNull(4) ? null : reader.GetString(4), reader.GetInt32(5), reader.GetInt16(6), reader.GetInt16(14),
+                reader.IsDBNull(15) ? null : SuppressionSql.Read(reader, 15)));
         }
 
         return (emails, IsUnchecked: false);

@@ -3,6 +3,7 @@ using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Projects;
 using EmailApi.Relays;
+using EmailApi.Suppressions;
 using Microsoft.EntityFrameworkCore;
 using Stream = EmailApi.Projects.Stream;
 
@@ -26,11 +27,25 @@ public sealed partial class EmailSender(
     /// <summary>Begins to send; the slots that the recipients took are given back as each transaction ends.</summary>
     public void Send(RelayConnections relay, ClaimedEmail email)
     {
+        if (email.Recipients.Any(r => r.Suppressed is not null)) email = WithoutSuppressed(relay, email);
         foreach (var recipients in returnPath.IsOn ? email.Recipients.Select(r => new[] { r }) : Transactions(email))
         {
             Interlocked.Increment(ref sending);
             _ = SendAsync(relay, email, recipients);
         }
+    }
+
+    /// <summary>Ends the recipients that were suppressed since they were accepted; the others go on.</summary>
+    ClaimedEmail WithoutSuppressed(RelayConnections relay, ClaimedEmail email)
+    {
+        foreach (var recipient in email.Recipients.Where(r => r.Suppressed is not null))
+            recorder.Record(new(email.Id, recipient.N, email.Token, new(RecipientState.Suppressed, Reason: recipient.Suppressed!.Reason))
+            {
+                Suppressed = recipient.Suppressed,
+                IsSensitive = email.IsProtected,
+            });
+        relay.Release(email.Recipients.Count(r => r.Suppressed is not null));
+        return email with { Recipients = [.. email.Recipients.Where(r => r.Suppressed is null)] };
     }
 
     /// <summary>Cuts the dialogues that outlast the stop's time; their recipients become in doubt or deferred as the dialogue stands.</summary>
@@ -40,7 +55,7 @@ public sealed partial class EmailSender(
     /// would drop the second.</summary>
     static IEnumerable<IReadOnlyList<Claimed>> Transactions(ClaimedEmail email)
     {
-        if (email.Recipients.Count == 1) return [email.Recipients];
+        if (email.Recipients.Count <= 1) return email.Recipients.Count == 0 ? [] : [email.Recipients];
         if (email.Envelope is EnvelopeKind.Separate) return email.Recipients.Select(r => new[] { r });
         return email.Recipients
             .GroupBy(r => r.Address, StringComparer.OrdinalIgnoreCase)
@@ -59,7 +74,11 @@ public sealed partial class EmailSender(
             // What was taken is recorded whatever the stream's rules are; the others' wait with their results for a database that is away.
             var stream = dialogue.Outcomes.All(o => o.IsTaken) ? null : await PatientlyAsync(c => streams.FindAsync(email.ProjectId, email.Stream, c).AsTask(), cut.Token);
             var hasStandIn = runs.HasStandIn(relay);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i, endedAt)));
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i, endedAt)) with
+            {
+                Suppress = RelayVerdict.Suppresses(dialogue.Outcomes[i], relay.Relay.Name) is { } reason
+                    ? new(email.ProjectId, null, recipients[i].Address, reason, SuppressionSource.Bounce, EmailId: email.Id) : null,
+            });
         }
         catch (Exception error)
         {

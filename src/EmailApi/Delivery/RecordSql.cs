@@ -3,6 +3,7 @@ using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Http;
+using EmailApi.Suppressions;
 using Npgsql;
 
 namespace EmailApi.Delivery;
@@ -31,6 +32,10 @@ public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transiti
     public bool IsSensitive { get; init; }
     /// <summary>Of the attempt, counted from 1; 0 when no claim of this node's led to it.</summary>
     public int Number { get; init; }
+    /// <summary>Why it was not tried.</summary>
+    public Suppressed? Suppressed { get; init; }
+    /// <summary>What the relay's verdict says of the address, in whatever mail.</summary>
+    public NewSuppression? Suppress { get; init; }
 }
 
 /// <param name="StartedAt">A timestamp of the node's monotonic clock; the database makes a time of it.</param>
@@ -106,10 +111,13 @@ static class RecordSql
             SqlArray.Of(results.Select(r => Storable(r.Attempt?.Conversation))), SqlArray.Of(results.Select(r => r.IsBroken)),
         });
         batch.BatchCommands.Add(record);
+        if (SuppressionSql.Add(results.Select(r => r.Suppress).OfType<NewSuppression>()) is { } suppress) batch.BatchCommands.Add(suppress);
         await using var reader = await batch.ExecuteReaderAsync(cancel);
         await reader.NextResultAsync(cancel);
         await reader.ReadAsync(cancel);
-        return reader.GetInt32(0);
+        var recorded = reader.GetInt32(0);
+        while (await reader.NextResultAsync(cancel)) { }   // what fails there undoes all of it
+        return recorded;
     }
 
     /// <summary>Drops the content of sensitive mail that has no open recipient any more.</summary>
@@ -136,6 +144,8 @@ static class RecordSql
             Reply = result.Reply is { } reply ? new(reply.Code, reply.Enhanced, Storable(reply.Text)!) : null,
             Reason = result.Transition.Reason,
             Relay = result.Attempt?.Relay,
+            Source = result.Suppressed?.Source.Word(),
+            Since = result.Suppressed?.Since,
         };
         return data == new EventData() ? null : JsonSerializer.Serialize(data, ApiJson.Wire.EventData);
     }

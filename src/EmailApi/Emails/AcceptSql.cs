@@ -3,6 +3,7 @@ using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Pauses;
 using EmailApi.Projects;
+using EmailApi.Suppressions;
 using Npgsql;
 
 namespace EmailApi.Emails;
@@ -14,6 +15,7 @@ sealed record StoredAnswer(byte[] Fingerprint, byte[] Body);
 static class AcceptSql
 {
     static readonly Dictionary<Guid, Stop> NoStops = [];
+    static readonly Dictionary<(Guid, int), Suppressed> NoneSuppressed = [];
 
     /// <summary>Writes the units in one transaction, those with a used idempotency key excepted.</summary>
     /// <param name="keyWait">How long to wait for another transaction that is just writing one of the keys.</param>
@@ -21,11 +23,14 @@ static class AcceptSql
     /// <returns>The excepted ones with the answer that was stored for them; null where it is gone already.</returns>
     /// <exception cref="PostgresException"><see cref="PostgresErrorCodes.LockNotAvailable"/>: the wait was too long.</exception>
     public static async Task<Dictionary<AcceptUnit, StoredAnswer?>> WriteAsync(
-        NpgsqlConnection connection, List<AcceptUnit> units, PausesInForce pauses, TimeSpan keyWait, short shard, CancellationToken cancel)
+        NpgsqlConnection connection, List<AcceptUnit> units, PausesInForce pauses, SuppressedProjects suppressions, TimeSpan keyWait, short shard, CancellationToken cancel)
     {
         var repeats = new Dictionary<AcceptUnit, StoredAnswer?>();
         var mayBeStopped = units.Exists(u => pauses.MayConcern(u.Drafts));
-        if (!mayBeStopped) units.ForEach(u => u.Hold(NoStops));   // of an earlier try
+        // Outside the transaction that stores: what is suppressed between the two, the claim finds.
+        var looked = units.SelectMany(u => u.Drafts).Where(suppressions.MayConcern).ToList();
+        var suppressed = looked.Count == 0 ? NoneSuppressed : await SuppressionSql.FindAsync(connection, looked, cancel);
+        if (!mayBeStopped) units.ForEach(u => u.Learn(NoStops, suppressed));
         if (!mayBeStopped && units.All(u => u.Idempotency is null))
         {
             await using var alone = Inserts(connection, null, units, shard);   // one implicit transaction
@@ -37,7 +42,7 @@ static class AcceptSql
         if (mayBeStopped)
         {
             var stops = await PauseSql.StopsAsync(connection, units.SelectMany(u => u.Drafts), cancel);
-            units.ForEach(u => u.Hold(stops));
+            units.ForEach(u => u.Learn(stops, suppressed));
         }
 
         var won = await ClaimKeysAsync(connection, transaction, units, keyWait, cancel);
@@ -118,12 +123,12 @@ static class AcceptSql
 
         batch.BatchCommands.Add(new("""
             insert into emails (id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                                tags, metadata, created_at, send_at, expires_at, has_own_expiry)
+                                tags, metadata, created_at, send_at, expires_at, has_own_expiry, overrides_suppression)
             select id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life), expires_at is not null
-            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life), expires_at is not null, overrides_suppression
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                 as u(id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                     tags, metadata, send_at, expires_at, life)
+                     tags, metadata, send_at, expires_at, life, overrides_suppression)
             """)
         {
             Parameters =
@@ -133,6 +138,7 @@ static class AcceptSql
                 SqlArray.Of(drafts.Select(d => d.IsSensitive ? null : d.Content.Subject)), SqlArray.Of(drafts.Select(d => d.InternetMessageId)), SqlArray.Of(drafts.Select(d => d.Envelope.Word())),
                 SqlArray.Of(drafts.Select(d => d.IsSensitive)), SqlArray.Jsonb(drafts.Select(d => d.Tags)), SqlArray.Json(drafts.Select(d => d.Metadata)),
                 SqlArray.Of(drafts.Select(d => d.SendAt)), SqlArray.Of(drafts.Select(d => d.ExpiresAt)), SqlArray.Of(drafts.Select(d => d.Stream.Life)),
+                SqlArray.Of(drafts.Select(d => d.OverridesSuppression)),
             },
         });
         batch.BatchCommands.Add(new("""
@@ -149,17 +155,19 @@ static class AcceptSql
         AddBlobs(batch, [.. drafts.SelectMany(d => d.Packed.Blobs.Select(b => (d, b)))]);
 
         NpgsqlParameter emailIds = SqlArray.Of(recipients.Select(r => r.Draft.Id)), ns = SqlArray.Of(recipients.Select(r => r.Recipient.N)),
-            projects = SqlArray.Of(recipients.Select(r => r.Draft.Caller.ProjectId)), states = SqlArray.Of(recipients.Select(r => r.Draft.State.Word()));
+            projects = SqlArray.Of(recipients.Select(r => r.Draft.Caller.ProjectId)), states = SqlArray.Of(recipients.Select(r => r.Draft.StateOf(r.Recipient).Word()));
         batch.BatchCommands.Add(new("""
-            insert into recipients (email_id, n, project_id, address, name, kind, state, reason, attempts, sequence)
-            select email_id, n, project_id, address, name, kind, state, case state when 'held' then 'paused' end, 0, case when state = 'queued' then 1 else 2 end
-            from unnest($1, $2, $3, $4, $5, $6, $7) as u(email_id, n, project_id, state, address, name, kind)
+            insert into recipients (email_id, n, project_id, address, address_key, name, kind, state, reason, attempts, sequence, final_at)
+            select email_id, n, project_id, address, address_key, name, kind, state, case state when 'held' then 'paused' else reason end, 0,
+                   case when state = 'queued' then 1 else 2 end, case state when 'suppressed' then now() end
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) as u(email_id, n, project_id, state, address, address_key, name, kind, reason)
             """)
         {
             Parameters =
             {
                 emailIds, ns, projects, states, SqlArray.Of(recipients.Select(r => r.Recipient.Address)),
-                SqlArray.Of(recipients.Select(r => r.Recipient.Name)), SqlArray.Of(recipients.Select(r => r.Recipient.Kind.Word())),
+                SqlArray.Of(recipients.Select(r => Address.KeyIfOther(r.Recipient.Address))), SqlArray.Of(recipients.Select(r => r.Recipient.Name)),
+                SqlArray.Of(recipients.Select(r => r.Recipient.Kind.Word())), SqlArray.Of(recipients.Select(r => r.Draft.Suppressed.GetValueOrDefault(r.Recipient.N)?.Reason)),
             },
         });
         batch.BatchCommands.Add(new("""
@@ -167,6 +175,7 @@ static class AcceptSql
             select email_id, n, project_id, lane, priority, case state when 'held' then 'infinity' else coalesce(send_at, now()) end,
                    coalesce(expires_at, case state when 'held' then 'infinity' else coalesce(send_at, now()) + life end), 0, 0
             from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) as u(email_id, n, project_id, state, lane, priority, send_at, expires_at, life)
+            where state <> 'suppressed'
             """)
         {
             Parameters =
@@ -179,11 +188,11 @@ static class AcceptSql
         batch.BatchCommands.Add(new("""
             insert into events (email_id, n, sequence, project_id, type, data)
             select email_id, n, sequence, project_id, type, data::jsonb
-            from unnest($1, $2, $3, $4, $5) as u(email_id, n, project_id, state, stop),
-                 lateral (values (1, 'email.accepted', null), (2, 'email.' || state, stop)) as e(sequence, type, data)
+            from unnest($1, $2, $3, $4, $5) as u(email_id, n, project_id, state, told),
+                 lateral (values (1, 'email.accepted', null), (2, 'email.' || state, told)) as e(sequence, type, data)
             where sequence = 1 or state <> 'queued'
             """)
-        { Parameters = { emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone(), SqlArray.Of(recipients.Select(r => r.Draft.Stop?.Data)) } });
+        { Parameters = { emailIds.Clone(), ns.Clone(), projects.Clone(), states.Clone(), SqlArray.Of(recipients.Select(r => r.Draft.DataOf(r.Recipient))) } });
         AddUsage(batch, drafts, shard);
         return batch;
     }

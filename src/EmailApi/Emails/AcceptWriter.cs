@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Pauses;
+using EmailApi.Suppressions;
 using Npgsql;
 
 namespace EmailApi.Emails;
@@ -11,12 +12,13 @@ namespace EmailApi.Emails;
 /// <param name="Tell">The answer as JSON, of the drafts as they are.</param>
 public sealed record AcceptUnit(IReadOnlyList<EmailDraft> Drafts, Func<byte[]> Tell, Idempotency? Idempotency)
 {
-    /// <summary>Made by the one who asks, beside the loop; again only when a pause changes it.</summary>
+    /// <summary>Made by the one who asks, beside the loop; again only when a pause or a suppression changes it.</summary>
     internal byte[] Answer { get; private set; } = Tell();
 
-    /// <summary>What was just read of the pauses; again when it is written again.</summary>
+    /// <summary>What was just read of pauses and suppressions; again when it is written again.</summary>
     /// <param name="stops">By draft, for those that a pause matches.</param>
-    internal void Hold(IReadOnlyDictionary<Guid, Stop> stops)
+    /// <param name="suppressed">By draft and recipient.</param>
+    internal void Learn(IReadOnlyDictionary<Guid, Stop> stops, IReadOnlyDictionary<(Guid Email, int N), Suppressed> suppressed)
     {
         var changed = false;
         foreach (var draft in Drafts)
@@ -24,6 +26,10 @@ public sealed record AcceptUnit(IReadOnlyList<EmailDraft> Drafts, Func<byte[]> T
             var stop = draft.SendAt is null ? stops.GetValueOrDefault(draft.Id) : null;   // what is not due is stopped when it is
             changed |= (draft.Stop is null) != (stop is null);
             draft.Stop = stop;
+            changed |= draft.Suppressed.Count > 0;
+            draft.Suppressed = suppressed.Count == 0 ? EmailDraft.NoneSuppressed
+                : draft.Recipients.Where(r => suppressed.ContainsKey((draft.Id, r.N))).ToDictionary(r => r.N, r => suppressed[(draft.Id, r.N)]);
+            changed |= draft.Suppressed.Count > 0;
         }
 
         if (changed) Answer = Tell();
@@ -44,7 +50,7 @@ public sealed record AcceptedAnswer(byte[] Body, bool IsReplayed);
 /// <summary>The group commit: one loop writes whatever requests are waiting in one transaction, then answers them all. A group that fails is
 /// written again one request at a time, so that a bad one fails alone.</summary>
 /// <remarks>No lingering: under load the next group forms by itself while one is being committed.</remarks>
-public sealed partial class AcceptWriter(EngineDatabase database, PausesInForce pauses, AcceptMetrics metrics, ILogger<AcceptWriter> logger) : BackgroundService
+public sealed partial class AcceptWriter(EngineDatabase database, PausesInForce pauses, SuppressedProjects suppressions, AcceptMetrics metrics, ILogger<AcceptWriter> logger) : BackgroundService
 {
     /// <summary>More rows in one statement cost more each, and the last of a group waits for all.</summary>
     const int MaxGroup = 64;
@@ -227,7 +233,7 @@ public sealed partial class AcceptWriter(EngineDatabase database, PausesInForce 
     {
         var started = metrics.Start();
         await using var connection = await database.Source.OpenConnectionAsync(stopping);
-        var repeats = await AcceptSql.WriteAsync(connection, group, pauses, keyWait, shard, stopping);
+        var repeats = await AcceptSql.WriteAsync(connection, group, pauses, suppressions, keyWait, shard, stopping);
         metrics.Committed(group.Sum(u => u.Drafts.Count) - repeats.Sum(r => r.Key.Drafts.Count), started);
 
         foreach (var unit in group)

@@ -35,6 +35,9 @@ public static class Address
         return error.Length == 0;
     }
 
+    /// <summary>The form that is kept, of an address that was checked before.</summary>
+    public static string Parse(string text) => TryParse(text, out var address, out var error) ? address : throw new FormatException(error);
+
     /// <summary>The address as it stands in MAIL, RCPT and header fields: the domain in A-labels, a UTF-8 local part as it is.</summary>
     /// <param name="address">One that <see cref="TryParse"/> gave.</param>
     public static string ToWire(string address)
@@ -65,6 +68,9 @@ public static class Address
         if (needsQuotes) bare = $"\"{bare.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal)}\"";
         return string.Concat(bare, address.AsSpan(at - 1)).ToLowerInvariant();
     }
+
+    /// <summary>The key of an address, null where that is the address itself.</summary>
+    public static string? KeyIfOther(string address) => Key(address) is var key && key == address ? null : key;
 
     static int DomainStart(string address) => address.LastIndexOf('@') + 1;
 

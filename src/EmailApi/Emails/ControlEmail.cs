@@ -7,6 +7,7 @@ using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using FluentValidation;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Emails;
@@ -51,11 +52,15 @@ public static class RescheduleEmail
 /// <summary>POST /v1/emails/{id}/retry: tries at once what waits, is in doubt, or had ended without being sent.</summary>
 public static class RetryEmail
 {
-    static readonly RecipientState[] Ended = [RecipientState.Bounced, RecipientState.Failed, RecipientState.Expired];
+    static readonly RecipientState[] Ended = [RecipientState.Bounced, RecipientState.Failed, RecipientState.Expired, RecipientState.Suppressed];
 
+    /// <param name="overrideSuppression">From now on the mail goes to suppressed addresses too.</param>
     public static async Task<GetEmailResponse> HandleAsync(
-        string id, Caller caller, StreamCatalog streams, RelayCatalog relays, DeliverySignals signals, EmailDb db, CancellationToken cancel)
+        string id, [FromQuery(Name = "override_suppression")] string? overrideSuppression, Caller caller, StreamCatalog streams, RelayCatalog relays, DeliverySignals signals, EmailDb db, CancellationToken cancel)
     {
+        if (overrideSuppression is not (null or "true" or "false")) throw new ProblemException(ProblemKind.BadRequest, $"override_suppression is true or false; {JsonPointer.Short(overrideSuppression)} is neither.");
+        var overrides = overrideSuppression is "true";
+        if (overrides && !caller.Scopes.Contains(Scopes.OverrideSuppression)) throw new ProblemException(ProblemKind.Forbidden, $"The key lacks the scope {Scopes.OverrideSuppression}.");
         var email = await db.FindOwnAsync(id, caller, cancel);
         if (!await db.Contents.AnyAsync(c => c.EmailId == email.Id, cancel)) throw GetContent.Gone();
         var stream = await streams.FindAsync(caller.ProjectId, email.Stream, cancel);
@@ -65,11 +70,14 @@ public static class RetryEmail
             throw new ProblemException(ProblemKind.WrongState, $"{EmailId.Format(email.Id)} is paused by {pause.Name}; it can be retried after POST /v1/resume with {pause.Json}.");
 
         await using var transaction = await db.Database.BeginTransactionAsync(cancel);
+        if (overrides) await db.Emails.Where(e => e.Id == email.Id).ExecuteUpdateAsync(set => set.SetProperty(e => e.OverridesSuppression, true), cancel);
         var retried = await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Deferred, RecipientState.InDoubt], RecipientState.Queued, "retried"), cancel)
             + await db.DecideAsync(caller.ProjectId, [email.Id], new([RecipientState.Held], RecipientState.Queued, "retried") { OnlyReason = "in_doubt" }, cancel)
             + await db.ReopenAsync(caller.ProjectId, email.Id, Ended, lane, stream?.Priority ?? 100, stream?.Life ?? Projects.Stream.DefaultLife, cancel);
+        if (retried == 0 && await db.Recipients.AnyAsync(r => r.EmailId == email.Id && Ended.Contains(r.State), cancel))
+            throw await db.WrongStateAsync(email.Id, "what could be retried is suppressed; DELETE /v1/suppressions lifts that, and ?override_suppression=true passes over it", cancel);
         if (retried == 0)
-            throw await db.WrongStateAsync(email.Id, "only a recipient that is deferred, in_doubt, held in doubt, bounced, failed or expired can be retried", cancel);
+            throw await db.WrongStateAsync(email.Id, "only a recipient that is deferred, in_doubt, held in doubt, bounced, failed, expired or suppressed can be retried", cancel);
         await transaction.CommitAsync(cancel);
         signals.WakeAll();
         return await GetEmail.ShowAsync(email.Id, db, cancel);

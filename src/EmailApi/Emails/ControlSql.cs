@@ -1,6 +1,7 @@
 using EmailApi.Data;
 using EmailApi.Delivery;
 using EmailApi.Http;
+using EmailApi.Suppressions;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
@@ -45,11 +46,12 @@ static class ControlSql
         select email_id, n, sequence, project_id, $7, case when $6::text is not null then jsonb_build_object('reason', $6::text) end from changed
         """;
 
-    /// <summary>Opens recipients again that had ended without being sent.</summary>
-    const string Reopen = """
+    /// <summary>Opens recipients again that had ended without being sent, but for those that are suppressed now.</summary>
+    static readonly string Reopen = $"""
         with target as materialized (
-            select r.email_id, r.n, r.project_id from recipients r
-            where r.project_id = $1 and r.email_id = any($2) and r.state = any($3) order by r.n for update
+            select r.email_id, r.n, r.project_id from recipients r join emails e on e.id = r.email_id
+            where r.project_id = $1 and r.email_id = any($2) and r.state = any($3) and (e.overrides_suppression or not exists ({SuppressionSql.OfRecipient}))
+            order by r.n for update of r
         ), queued as (
             insert into queue (email_id, n, project_id, lane, priority, due_at, expires_at, claims, doubts)
             select email_id, n, project_id, $4, $5, now(), now() + $6, 0, 0 from target on conflict do nothing

@@ -34,6 +34,8 @@ public sealed class Email : IEntityTypeConfiguration<Email>
     public DateTimeOffset ExpiresAt { get; init; }
     /// <summary>The request gave the limit; else it follows from the stream's life, which stands still while the mail is paused.</summary>
     public bool HasOwnExpiry { get; init; }
+    /// <summary>It goes to suppressed addresses too.</summary>
+    public bool OverridesSuppression { get; init; }
 
     public void Configure(EntityTypeBuilder<Email> email)
     {
@@ -45,6 +47,7 @@ public sealed class Email : IEntityTypeConfiguration<Email>
         email.Property(e => e.Tags).HasColumnType("jsonb");
         email.Property(e => e.Metadata).HasColumnType("json");   // given back as it came; jsonb would spell out 1e100000
         email.Property(e => e.HasOwnExpiry).HasDefaultValue(false);
+        email.Property(e => e.OverridesSuppression).HasDefaultValue(false);
         email.HasIndex(e => new { e.ProjectId, e.Id });
         email.HasIndex(e => new { e.ProjectId, e.Stream, e.Id });
         email.HasIndex(e => new { e.ProjectId, e.KeyId, e.Id });

@@ -58,7 +58,7 @@ public sealed class EmailAcceptor(
                 if (recipients > MaxBatchRecipients)
                     throw Validation.Invalid([new("#", "too_many", $"The mails of a batch have at most {MaxBatchRecipients:N0} recipients together; send several batches.")]);
                 drafts.Add(draft);
-                results.Add(() => new(index) { Id = EmailId.Format(draft.Id), Status = draft.State.Word() });
+                results.Add(() => new(index) { Id = EmailId.Format(draft.Id), Status = draft.Status });
             }
             else
             {
@@ -92,7 +92,7 @@ public sealed class EmailAcceptor(
         }
 
         if (!stored.IsReplayed)
-            foreach (var lane in drafts.Where(d => d.State is RecipientState.Queued).Select(d => d.Lane).Distinct())
+            foreach (var lane in drafts.Where(d => d.IsDue).Select(d => d.Lane).Distinct())
                 signals.Wake(lane);   // best effort: a run looks each second anyway
         return stored;
     }

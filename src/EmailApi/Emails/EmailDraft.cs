@@ -2,6 +2,7 @@ using System.Text.Json;
 using EmailApi.Http;
 using EmailApi.Pauses;
 using EmailApi.Projects;
+using EmailApi.Suppressions;
 using Stream = EmailApi.Projects.Stream;
 
 namespace EmailApi.Emails;
@@ -25,10 +26,31 @@ public sealed record EmailDraft
     /// <summary>The mail's own limit; null: the stream's life decides.</summary>
     public DateTimeOffset? ExpiresAt { get; init; }
 
+    public bool OverridesSuppression { get; init; }
+
     /// <summary>Set while it is written, when a pause stops it.</summary>
     internal Stop? Stop { get; set; }
 
+    /// <summary>Set while it is written: the recipients that are not mailed, by <see cref="RecipientDraft.N"/>.</summary>
+    internal IReadOnlyDictionary<int, Suppressed> Suppressed { get; set; } = NoneSuppressed;
+
+    internal static readonly IReadOnlyDictionary<int, Suppressed> NoneSuppressed = new Dictionary<int, Suppressed>();
+
+    /// <summary>Of the recipients that are not suppressed.</summary>
     public RecipientState State => SendAt is not null ? RecipientState.Scheduled : Stop is null ? RecipientState.Queued : RecipientState.Held;
+
+    public RecipientState StateOf(RecipientDraft recipient) => Suppressed.ContainsKey(recipient.N) ? RecipientState.Suppressed : State;
+
+    /// <summary>The email's own.</summary>
+    public string Status => Suppressed.Count == 0 ? State.Word() : RecipientStates.EmailStatus(Recipients.Select(StateOf));
+
+    /// <summary>Something of it is to be sent at once.</summary>
+    public bool IsDue => State is RecipientState.Queued && Suppressed.Count < Recipients.Count;
+
+    /// <summary>What the event beside <c>email.accepted</c> says, as JSON.</summary>
+    internal string? DataOf(RecipientDraft recipient) => Suppressed.TryGetValue(recipient.N, out var suppressed)
+        ? JsonSerializer.Serialize(new() { Reason = suppressed.Reason, Source = suppressed.Source.Word(), Since = suppressed.Since }, ApiJson.Wire.EventData)
+        : Stop?.Data;
 
     /// <summary>Never changes, so that a receiver can tell a repeat; the domain is the author's.</summary>
     public string InternetMessageId => $"{Id:n}@{Address.Domain(Address.ToWire(Content.From.Email))}";
@@ -67,6 +89,7 @@ public sealed record EmailDraft
             Metadata = request.Metadata is { ValueKind: JsonValueKind.Object } metadata ? metadata.GetRawText() : null,
             SendAt = Instant.OrNull(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,
             ExpiresAt = Instant.OrNull(request.ExpiresAt),
+            OverridesSuppression = request.OverrideSuppression is true,
         };
     }
 }

@@ -41,7 +41,7 @@ public static class EmailsSetup
         emails.MapDelete("{id}", EraseEmail.HandleAsync).Describe("eraseEmail", "Erase what a mail said and whom it named", Scopes.Manage, 404, 409).Produces(204);
         emails.MapPost("cancel", CancelEmails.HandleAsync).Describe("cancelEmails", "End what has not left of all mail that a filter finds", Scopes.Manage, 400);
         emails.MapPost("{id}/cancel", CancelEmail.HandleAsync).Describe("cancelEmail", "End what has not left", Scopes.Send, 404, 409);
-        emails.MapPost("{id}/retry", RetryEmail.HandleAsync).Describe("retryEmail", "Try again at once", Scopes.Send, 404, 409);
+        emails.MapPost("{id}/retry", RetryEmail.HandleAsync).Describe("retryEmail", "Try again at once", Scopes.Send, 400, 404, 409);
         emails.MapPost("{id}/resolve", ResolveEmail.HandleAsync).Describe("resolveEmail", "Say what became of a mail in doubt", Scopes.Manage, 400, 404, 409, 413, 415, 422)
             .Accepts<ResolveRequest>("application/json");
         app.MapRead("/v1/ledger", Ledger.HandleAsync).WithTags("Ledger")

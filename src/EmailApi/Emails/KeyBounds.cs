@@ -8,6 +8,8 @@ static class KeyBounds
 {
     public static IEnumerable<FieldError> Broken(SendEmailRequest request, Caller caller, string pointer)
     {
+        if (request.OverrideSuppression is true && !caller.Scopes.Contains(Scopes.OverrideSuppression))
+            yield return new(pointer + "/override_suppression", "scope_missing", $"The key lacks the scope {Scopes.OverrideSuppression}.");
         if (!caller.IsBound) yield break;
 
         var from = AddressBook.Read(request.From!).Email;

@@ -21,6 +21,8 @@ public sealed class Recipient : IEntityTypeConfiguration<Recipient>
     public int N { get; init; }
     public int ProjectId { get; init; }
     public required string Address { get; init; }
+    /// <summary><see cref="Emails.Address.Key"/> where that is another text: what suppressions are compared with.</summary>
+    public string? AddressKey { get; init; }
     public string? Name { get; init; }
     public RecipientKind Kind { get; init; }
     /// <summary>What was last recorded. <c>sending</c> is not written here: it is a living lease in the queue.</summary>
@@ -43,6 +45,7 @@ public sealed class Recipient : IEntityTypeConfiguration<Recipient>
         recipient.PartitionedBy(r => r.EmailId);
         recipient.HasKey(r => new { r.EmailId, r.N });
         recipient.Property(r => r.Address).HasMaxLength(320);   // RFC 5321 §4.5.3.1.3 allows 254 octets; Unicode domains grow on the wire
+        recipient.Property(r => r.AddressKey).HasMaxLength(320);
         recipient.Property(r => r.Kind).AsWord();
         recipient.Property(r => r.State).AsWord();
         recipient.HasIndex(r => new { r.ProjectId, r.Address, r.EmailId });

@@ -37,6 +37,8 @@ public sealed record SendEmailRequest
     public string? Envelope { get; init; }
     /// <summary>The content is kept encrypted, and dropped when all recipients are final.</summary>
     public bool? Sensitive { get; init; }
+    /// <summary>Sends to suppressed addresses too. Needs the scope <c>override_suppression</c>.</summary>
+    public bool? OverrideSuppression { get; init; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }

@@ -10,12 +10,19 @@ public sealed record SendEmailResponse(string Id, string Status, IReadOnlyList<A
     public static SendEmailResponse Of(EmailDraft draft)
     {
         var status = draft.State.Word();
-        return new(EmailId.Format(draft.Id), status,
-            [.. draft.Recipients.Select(r => new AcceptedRecipient(EmailId.OfRecipient(draft.Id, r.N), r.Address, status))], []);
+        return new(EmailId.Format(draft.Id), draft.Status,
+            [.. draft.Recipients.Select(r => draft.Suppressed.TryGetValue(r.N, out var suppressed)
+                ? new AcceptedRecipient(EmailId.OfRecipient(draft.Id, r.N), r.Address, RecipientState.Suppressed.Word()) { Reason = suppressed.Reason }
+                : new(EmailId.OfRecipient(draft.Id, r.N), r.Address, status))], []);
     }
 }
 
-public sealed record AcceptedRecipient(string Id, string Email, string Status);
+public sealed record AcceptedRecipient(string Id, string Email, string Status)
+{
+    /// <summary>Why it is suppressed.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Reason { get; init; }
+}
 
 /// <summary>What a rule saw in a mail.</summary>
 public sealed record Finding(string Rule, int RuleVersion, string Policy, string Action, string Severity, string? Evidence, string Mode);

@@ -84,11 +84,17 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     public string? Note { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Relay { get; init; }
+    /// <summary>Of <c>email.suppressed</c>: what made the suppression.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Source { get; init; }
+    /// <summary>Of <c>email.suppressed</c>: when the suppression was made.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public DateTimeOffset? Since { get; init; }
 
     internal static EventResponse Of(Guid emailId, int n, int sequence, string type, DateTimeOffset at, string? data, string? address)
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
-        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay };
+        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since };
     }
 }

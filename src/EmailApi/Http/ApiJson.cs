@@ -10,6 +10,7 @@ using EmailApi.Limits;
 using EmailApi.Operations;
 using EmailApi.Pauses;
 using EmailApi.Projects;
+using EmailApi.Suppressions;
 
 namespace EmailApi.Http;
 
@@ -49,6 +50,11 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(PauseRequest))]
 [JsonSerializable(typeof(PauseResponse))]
 [JsonSerializable(typeof(Page<PauseResponse>))]
+[JsonSerializable(typeof(SuppressionRequest))]
+[JsonSerializable(typeof(SuppressionResponse))]
+[JsonSerializable(typeof(Page<SuppressionResponse>))]
+[JsonSerializable(typeof(ImportResponse))]
+[JsonSerializable(typeof(JsonLine))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(TakenBounceResponse))]
 [JsonSerializable(typeof(ReadinessResponse))]

@@ -22,26 +22,35 @@ static class OpenApiExamples
         }
         """;
 
-    /// <summary>A bounce as a server sends it (RFC 3464).</summary>
-    public static JsonNode Message => JsonValue.Create("""
-        From: MAILER-DAEMON@mx.example.jp
-        To: orders@shop.example
-        Subject: Undelivered Mail Returned to Sender
-        MIME-Version: 1.0
-        Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+    const string Suppression = """
+        { "email": "taro@example.jp", "reason": "complaint", "stream": null, "source": "manual", "created_at": "2026-12-01T00:00:00+00:00", "expires_at": "2027-11-30T15:00:00+00:00", "email_id": null }
+        """;
 
-        --b
-        Content-Type: message/delivery-status
+    /// <summary>Bodies that are no JSON, by operation and media type.</summary>
+    static readonly Dictionary<string, string> Bodies = new(StringComparer.Ordinal)
+    {
+        ["importSuppressions text/csv"] = "email,reason,stream,expires_at\r\ntaro@example.jp,complaint,,\r\nhanako@example.jp,manual,transactional,2027-12-01T00:00:00+09:00\r\n",
+        ["importSuppressions application/x-ndjson"] = "{\"email\": \"taro@example.jp\", \"reason\": \"complaint\"}\n{\"email\": \"hanako@example.jp\", \"stream\": \"transactional\"}\n",
+        ["takeBounce message/rfc822"] = """
+            From: MAILER-DAEMON@mx.example.jp
+            To: orders@shop.example
+            Subject: Undelivered Mail Returned to Sender
+            MIME-Version: 1.0
+            Content-Type: multipart/report; report-type=delivery-status; boundary="b"
 
-        Reporting-MTA: dns; mx.example.jp
+            --b
+            Content-Type: message/delivery-status
 
-        Final-Recipient: rfc822; taro@example.jp
-        Action: failed
-        Status: 5.1.1
-        Diagnostic-Code: smtp; 550 5.1.1 No such user
+            Reporting-MTA: dns; mx.example.jp
 
-        --b--
-        """.ReplaceLineEndings("\r\n"));
+            Final-Recipient: rfc822; taro@example.jp
+            Action: failed
+            Status: 5.1.1
+            Diagnostic-Code: smtp; 550 5.1.1 No such user
+
+            --b--
+            """.ReplaceLineEndings("\r\n"),
+    };
 
     static readonly Dictionary<string, string> Requests = new(StringComparer.Ordinal)
     {
@@ -60,6 +69,7 @@ static class OpenApiExamples
         ["createProject"] = """{ "name": "shop" }""",
         ["pause"] = """{ "stream": "transactional", "reason": "wrong prices in the template" }""",
         ["resume"] = """{ "stream": "transactional" }""",
+        ["addSuppression"] = """{ "email": "taro@example.jp", "reason": "complaint", "expires_at": "2027-12-01T00:00:00+09:00" }""",
         ["changeKey"] = """{ "rate_limit": { "per_second": 50, "burst": 100 } }""",
         ["changeProject"] = """{ "rate_limit": { "per_second": 500, "burst": 1000 }, "quota": { "per_day": 100000, "per_month": 2000000 } }""",
     };
@@ -99,6 +109,10 @@ static class OpenApiExamples
               "matched": { "email_id": "{{Id}}", "recipient": "taro@example.jp" }
             }
             """,
+        ["addSuppression"] = Suppression,
+        ["listSuppressions"] = $$"""{ "data": [{{Suppression}}], "next_cursor": null }""",
+        ["getSuppressions"] = $$"""{ "data": [{{Suppression}}], "next_cursor": null }""",
+        ["importSuppressions"] = """{ "lines": 3, "added": 1, "known": 1, "refused": 1, "errors": [{ "line": 4, "code": "invalid_address", "detail": "An address has the form name@example.jp; the @ is missing." }] }""",
         ["listEvents"] = $$"""
             {
               "data": [{ "id": "{{Id}}_1_2", "type": "email.sent", "at": "2026-12-01T00:00:01+00:00", "email_id": "{{Id}}", "recipient": "taro@example.jp", "sequence": 2 }],
@@ -108,6 +122,8 @@ static class OpenApiExamples
     };
 
     public static JsonNode? Request(string operationId) => Parse(Requests, operationId);
+
+    public static JsonNode? Lines(string operationId, string mediaType) => Bodies.TryGetValue($"{operationId} {mediaType}", out var lines) ? JsonValue.Create(lines) : null;
 
     public static JsonNode? Answer(string operationId) => Parse(Answers, operationId);
 

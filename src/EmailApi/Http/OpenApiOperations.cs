@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using EmailApi.Emails;
 using EmailApi.Limits;
 using EmailApi.Projects;
+using EmailApi.Suppressions;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -11,6 +12,9 @@ namespace EmailApi.Http;
 /// <summary>An endpoint that takes an Idempotency-Key.</summary>
 /// <param name="HasLocation">Its 202 says where what it made lies.</param>
 public sealed record IdempotentMetadata(bool HasLocation);
+
+/// <summary>An endpoint that reads its body as it comes.</summary>
+public sealed record StreamedBodyMetadata(IReadOnlyList<string> MediaTypes);
 
 /// <summary>What the signatures do not say of an operation: its headers, the bounds of its parameters, and where no key is needed.</summary>
 sealed class OpenApiOperations : IOperationFilter
@@ -27,6 +31,26 @@ sealed class OpenApiOperations : IOperationFilter
             p.Description = "strict: one bad mail and nothing is stored. permissive: the good ones are.";
             (s.Enum, s.Default) = (["strict", "permissive"], "strict");
         },
+        ["importSuppressions.mode"] = (p, s) =>
+        {
+            p.Description = "strict: one wrong line and nothing is taken. permissive: the good ones are.";
+            (s.Enum, s.Default) = (["strict", "permissive"], "strict");
+        },
+        ["format"] = (p, s) =>
+        {
+            p.Description = "csv: guarded against formulas, with an apostrophe that the import takes away again. ndjson: one JSON object a line.";
+            (s.Enum, s.Default) = (["csv", "ndjson"], "csv");
+        },
+        ["override_suppression"] = (p, s) =>
+        {
+            p.Description = "true: the mail goes to suppressed addresses too. Needs the scope override_suppression.";
+            (s.Enum, s.Default) = (["true", "false"], "false");
+        },
+        ["listSuppressions.address"] = (p, _) => p.Description = "Only of this address, however it is spelt.",
+        ["listSuppressions.stream"] = (p, _) => p.Description = "Only those of this stream; those of the whole project are not among them.",
+        ["listSuppressions.reason"] = (p, s) => (p.Description, s.Enum) = ("Only for this reason.", [.. Suppression.Reasons.Select(r => JsonValue.Create(r))]),
+        ["listSuppressions.source"] = (p, s) => (p.Description, s.Enum) = ("Only from this source.", [.. Words.All<SuppressionSource>().Select(w => JsonValue.Create(w))]),
+        ["deleteSuppression.stream"] = (p, _) => p.Description = "The one of this stream; left out: that of the whole project, and those of streams stay.",
         ["conversation"] = (p, _) => p.Description = "true: with the lines of the SMTP dialogue, where they were kept.",
         ["dry_run"] = (p, s) =>
         {
@@ -73,14 +97,9 @@ sealed class OpenApiOperations : IOperationFilter
         var metadata = context.ApiDescription.ActionDescriptor.EndpointMetadata;
         if (metadata.OfType<IdempotentMetadata>().FirstOrDefault() is { } idempotent) AddIdempotency(operation, idempotent);
         if (metadata.OfType<LimitedMetadata>().Any()) AddLimits(operation);
+        if (metadata.OfType<StreamedBodyMetadata>().FirstOrDefault() is { } streamed) AddBody(operation, streamed);
         if (!metadata.OfType<ScopeMetadata>().Any()) operation.Security = [];
         if (Media(operation.RequestBody?.Content, "application/json") is { } body) body.Example = OpenApiExamples.Request(operation.OperationId!);
-        if (Media(operation.RequestBody?.Content, RawMessage.MediaType) is { } message)
-        {
-            message.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
-            message.Example = OpenApiExamples.Message;
-        }
-
         if (operation.Responses is not { } responses) return;
 
         var sorted = responses.OrderBy(r => r.Key, StringComparer.Ordinal).ToList();
@@ -135,6 +154,16 @@ sealed class OpenApiOperations : IOperationFilter
             AddHeader(response, "RateLimit", "What each leaves: r mails now, all of them again after t seconds.");
         }
     }
+
+    static void AddBody(OpenApiOperation operation, StreamedBodyMetadata streamed) => operation.RequestBody = new OpenApiRequestBody
+    {
+        Required = true,
+        Content = streamed.MediaTypes.ToDictionary(type => type, IOpenApiMediaType (type) => new OpenApiMediaType
+        {
+            Schema = new OpenApiSchema { Type = JsonSchemaType.String },
+            Example = OpenApiExamples.Lines(operation.OperationId!, type),
+        }),
+    };
 
     static void AddHeader(OpenApiResponse response, string name, string description) =>
         (response.Headers ??= new Dictionary<string, IOpenApiHeader>())[name] = new OpenApiHeader { Description = description, Schema = new OpenApiSchema { Type = JsonSchemaType.String } };

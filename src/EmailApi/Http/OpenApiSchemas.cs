@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using EmailApi.Emails;
 using EmailApi.Projects;
+using EmailApi.Suppressions;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -23,6 +24,7 @@ sealed class OpenApiSchemas : ISchemaFilter
         [typeof(ResolveRequest)] = ["as"],
         [typeof(CreateKeyRequest)] = ["name", "scopes"],
         [typeof(ChangeKeyRequest)] = ["rate_limit"],
+        [typeof(SuppressionRequest)] = ["email"],
     };
 
     public void Apply(IOpenApiSchema schema, SchemaFilterContext context)
@@ -69,6 +71,8 @@ sealed class OpenApiSchemas : ISchemaFilter
             case "outcome": property.Enum = Of(Words.All<RecipientState>()); break;
             case "status" when type == typeof(AcceptedRecipient) || type == typeof(RecipientResponse): property.Enum = Of(Words.All<RecipientState>()); break;
             case "status" when type == typeof(GetEmailResponse) || type == typeof(SendEmailResponse): property.Enum = Of([.. Words.All<RecipientState>(), "partial"]); break;
+            case "reason" when type == typeof(SuppressionRequest) || type == typeof(SuppressionResponse): property.Enum = Of(Suppression.Reasons); break;
+            case "source" when type == typeof(SuppressionResponse): property.Enum = Of(Words.All<SuppressionSource>()); break;
             case "waiting" or "final": property.Description = "Recipients by state."; break;
         }
     }

@@ -81,6 +81,7 @@ sealed class OpenApiTags : IDocumentFilter
         ["Pauses"] = "The emergency stop.",
         ["Projects"] = "Tenants of the server.",
         ["Streams"] = "Classes of mail: priority, life, retries, retention.",
+        ["Suppressions"] = "Addresses that must not be mailed.",
         ["Usage"] = "What was sent, and what quotas leave.",
     };
 

@@ -57,6 +57,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind TooManyFailures = new(429, "too_many_failures", "Too many wrong keys came from this address");
     public static readonly ProblemKind RateLimited = new(429, "rate_limited", "Too many mails came at once");
     public static readonly ProblemKind QuotaExceeded = new(429, "quota_exceeded", "The project's quota is used up");
+    public static readonly ProblemKind TooManyImports = new(429, "too_many_imports", "Too many imports are under way");
     public static readonly ProblemKind Internal = new(500, "internal", "Something went wrong on our side");
     public static readonly ProblemKind DatabaseUnavailable = new(503, "database_unavailable", "The database is away");
 

@@ -93,16 +93,8 @@ static class RequestBytes
         var request = http.Request;
         if (!request.HasJsonContentType())
             throw new ProblemException(ProblemKind.UnsupportedMediaType, "Send the body as application/json.");
-        if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding != "identity")
-            throw new ProblemException(ProblemKind.UnsupportedMediaType, "Send the body without a Content-Encoding.");
-
-        // Counted here, not by the server: that cuts off who sends too much, and the answer that says so is lost on the way. What we refuse it reads on for a while.
-        var size = http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>();
-        var limit = size.MaxRequestBodySize ?? HttpSetup.MaxBodyBytes;
-        var isTooLarge = request.ContentLength > limit;
-        if (!isTooLarge || request.Headers.Expect.Count == 0) size.MaxRequestBodySize = null;   // who asked first sends no body
-        if (isTooLarge) throw TooLarge();
-
+        var limit = http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize ?? HttpSetup.MaxBodyBytes;
+        Admit(http, limit, TooLarge);
         try
         {
             return await ReadWholeAsync(http, limit);
@@ -114,9 +106,21 @@ static class RequestBytes
         }
     }
 
+    /// <summary>Before a body is read whose bytes are counted here, not by the server: that cuts off who sends too much, and the answer that says so is lost on the way. What we
+    /// refuse it reads on for a while.</summary>
+    public static void Admit(HttpContext http, long limit, Func<ProblemException> tooLarge)
+    {
+        var request = http.Request;
+        if (request.Headers.ContentEncoding.Count > 0 && request.Headers.ContentEncoding != "identity")
+            throw new ProblemException(ProblemKind.UnsupportedMediaType, "Send the body without a Content-Encoding.");
+        var isTooLarge = request.ContentLength > limit;
+        if (!isTooLarge || request.Headers.Expect.Count == 0) http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = null;   // who asked first sends no body
+        if (isTooLarge) throw tooLarge();
+    }
+
     /// <summary>Ends the connection of a client that has gone. Else the server may look for the rest of the body, or for another request, which what was cut off
     /// left it unfit to read, and logs that with a stack.</summary>
-    static async Task EndAsync(HttpContext http)
+    public static async Task EndAsync(HttpContext http)
     {
         http.Features.Get<Microsoft.AspNetCore.Connections.Features.IConnectionLifetimeNotificationFeature>()?.RequestClose();   // no other request
         http.Abort();

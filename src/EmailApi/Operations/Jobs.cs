@@ -29,12 +29,13 @@ public sealed class UnusedBlobsJob(EngineDatabase database)
     }
 }
 
-/// <summary>Every 10 minutes: idempotency keys whose time is over, captured mail beyond its limit, and runs of nodes that are gone.</summary>
+/// <summary>Every 10 minutes: idempotency keys and suppressions whose time is over, captured mail beyond its limit, and runs of nodes that are gone.</summary>
 public sealed class HousekeepingJob(EngineDatabase database, CaptureStore captures, JobStorage storage, IBackgroundJobClient jobs)
 {
     public async Task RunAsync(CancellationToken cancel)
     {
         await DeleteAsync("delete from idempotency_keys where (project_id, key) in (select project_id, key from idempotency_keys where expires_at <= now() limit 5000)", cancel);
+        await DeleteAsync("delete from suppressions where (project_id, id) in (select project_id, id from suppressions where expires_at <= now() limit 5000) and expires_at <= now()", cancel);
         await captures.TrimAsync(cancel);
         DropRunsOfDeadNodes();
     }

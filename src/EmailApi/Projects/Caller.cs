@@ -63,6 +63,7 @@ public static class Scopes
     public const string Send = "send";
     public const string Read = "read";
     public const string Manage = "manage";
+    public const string OverrideSuppression = "override_suppression";
 
-    public static readonly string[] All = [Send, Read, Manage, "approve", "audit", "override_suppression"];
+    public static readonly string[] All = [Send, Read, Manage, "approve", "audit", OverrideSuppression];
 }

@@ -73,6 +73,7 @@ public static class ManageProjects
         var gone = await db.ApiKeys.Where(k => k.ProjectId == project).Select(k => k.Id).ToListAsync(cancel);
         await db.ApiKeys.Where(k => k.ProjectId == project).ExecuteDeleteAsync(cancel);
         await db.Streams.Where(s => s.ProjectId == project).ExecuteDeleteAsync(cancel);
+        await db.Suppressions.Where(s => s.ProjectId == project).ExecuteDeleteAsync(cancel);
         await db.Usage.Where(u => u.ProjectId == project).ExecuteDeleteAsync(cancel);
         await db.Projects.Where(p => p.Id == project).ExecuteDeleteAsync(cancel);
         await transaction.CommitAsync(cancel);

@@ -21,6 +21,8 @@ public sealed class BounceApp : IAsyncLifetime
     {
         App = await TestApp.StartAsync($"--EmailApi:Bounce:Domain={Domain}", $"--EmailApi:Bounce:Port={Port}", "--EmailApi:Bounce:ReportsDelivery=true");
         App.Relay.Dsn = true;
+        using var made = await App.Http.PostTextAsync("/v1/streams", """{"name": "news"}""");
+        made.EnsureSuccessStatusCode();
     }
 
     public ValueTask DisposeAsync() => App.DisposeAsync();
@@ -29,6 +31,7 @@ public sealed class BounceApp : IAsyncLifetime
     /// <returns>Its id, and the return path that the relay was told.</returns>
     public async Task<(string Id, string ReturnPath)> SentAsync(string to = "taro@example.jp", System.Text.Json.Nodes.JsonObject? more = null)
     {
+        await App.ExecuteAsync("delete from suppressions");   // by an earlier test
         var id = await App.SendAsync(to, more);
         return (id, (await App.RelayedAsync(id))[0].ReversePath);
     }

@@ -40,6 +40,52 @@ public sealed class BounceTests(BounceApp bounce) : IClassFixture<BounceApp>
         Assert.True((await App.GetAsync("/v1/ledger")).GetProperty("balanced").GetBoolean());
     }
 
+    [Theory]
+    [InlineData("5.1.1", "550 5.1.1 No such user", "suppressed")]
+    [InlineData("5.2.2", "552 5.2.2 Mailbox full", "queued")]
+    [InlineData("5.7.1", "550 5.7.1 Spam", "queued")]
+    public async Task Only_what_says_that_the_address_is_no_good_suppresses_it(string status, string diagnostic, string next)
+    {
+        var to = $"gone-{status}@example.jp";
+        var (_, returnPath) = await bounce.SentAsync(to);
+
+        await bounce.SmtpAsync(Reports.Dsn(to, status, diagnostic: diagnostic), "", returnPath);
+        using var answer = await App.PostAsync(TestApp.Mail(to));
+
+        Assert.Equal(next, (await answer.JsonAsync()).GetProperty("recipients")[0].Text("status"));
+    }
+
+    [Fact]
+    public async Task A_complaint_suppresses_the_stream_that_it_is_about()
+    {
+        var (_, returnPath) = await bounce.SentAsync("cross@example.jp", new() { ["stream"] = "news" });
+
+        await bounce.SmtpAsync(Reports.Complaint(returnPath), "", "fbl@bounce.example");
+        using var same = await App.PostAsync(With("news"));
+        using var other = await App.PostAsync(With("transactional"));
+
+        Assert.Equal("suppressed", (await same.JsonAsync()).Text("status"));
+        Assert.Equal("queued", (await other.JsonAsync()).Text("status"));
+
+        static JsonObject With(string stream)
+        {
+            var mail = TestApp.Mail("cross@example.jp");
+            mail["stream"] = stream;
+            return mail;
+        }
+    }
+
+    [Fact]
+    public async Task Without_a_valid_tag_nothing_is_suppressed()
+    {
+        var (id, _) = await bounce.SentAsync("untagged@example.jp");
+
+        await bounce.PostAsync(Reports.Dsn("untagged@example.jp", messageId: (await App.GetAsync($"/v1/emails/{id}")).Text("message_id")));
+
+        Assert.Equal("bounced", await App.Http.StatusAsync(id));
+        Assert.Equal(0, await App.QueryAsync(db => db.Set<EmailApi.Suppressions.Suppression>().CountAsync(s => s.Address == "untagged@example.jp")));
+    }
+
     [Fact]
     public async Task The_same_bounce_again_changes_nothing()
     {

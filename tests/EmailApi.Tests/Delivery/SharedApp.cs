@@ -21,10 +21,11 @@ public sealed class SharedApp : IAsyncLifetime
             """);
     }
 
-    /// <summary>The relay as new: it answers as usual, no connection is kept, and the breaker is closed.</summary>
+    /// <summary>The relay as new, and no address suppressed by what it said: it answers as usual, no connection is kept, and the breaker is closed.</summary>
     public async Task BeginAsync()
     {
         Relay.AnswerAsUsual();
+        await App.ExecuteAsync("delete from suppressions");
         await App.WaitForAsync(await App.SendAsync(), RecipientState.Sent);
         await Relay.StopAsync();
         Relay.Restart();

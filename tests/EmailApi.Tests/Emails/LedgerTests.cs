@@ -50,7 +50,7 @@ public sealed class LedgerTests
     public async Task It_finds_nothing_wrong_while_mail_moves()
     {
         await using var app = await TestApp.StartAsync();
-        app.Relay.Answer("unknown@example.net", "550 5.1.1 No such user");
+        app.Relay.Answer("unknown@example.net", "550 5.7.1 Not wanted");
         app.Relay.Answer("busy@example.org", "451 4.3.2 Try later");
         var load = Task.WhenAll(Enumerable.Range(0, 10).Select(async _ =>
         {

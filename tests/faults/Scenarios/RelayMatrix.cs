@@ -28,7 +28,7 @@ sealed class RelayMatrix() : Scenario(
     [
         .. Before(RelayStep.Connect, "banner"), .. Before(RelayStep.Banner, "banner"), .. Before(RelayStep.Ehlo, "ehlo"), .. Before(RelayStep.StartTls, "start_tls"), .. Before(RelayStep.Auth, "auth"),
         new(RelayStep.Mail, Busy, "450 4.7.1 greylisted", "deferred", "mail"), new(RelayStep.Mail, Never, "550 5.7.1 not you", "failed", "mail"), .. Silent(RelayStep.Mail, "deferred", "mail"),
-        new(RelayStep.Rcpt, Busy, "450 4.2.1 busy", "deferred", "rcpt"), new(RelayStep.Rcpt, Never, "550 5.1.1 unknown", "bounced", "rcpt"), .. Silent(RelayStep.Rcpt, "deferred", "rcpt"),
+        new(RelayStep.Rcpt, Busy, "450 4.2.1 busy", "deferred", "rcpt"), new(RelayStep.Rcpt, Never, "550 5.7.1 not wanted", "bounced", "rcpt"), .. Silent(RelayStep.Rcpt, "deferred", "rcpt"),
         new(RelayStep.Data, Busy, "451 4.3.0 later", "deferred", "data"), new(RelayStep.Data, Never, "554 5.6.0 never", "bounced", "data"), .. Silent(RelayStep.Data, "deferred", "data"),
         new(RelayStep.Body, Busy, "451 4.3.0 later", "deferred", "data"), new(RelayStep.Body, Never, "554 5.6.0 never", "deferred", "data"), .. Silent(RelayStep.Body, "deferred", "data"),
         new(RelayStep.Dot, Busy, "451 4.3.0 later", "deferred", "dot"), new(RelayStep.Dot, Never, "554 5.6.0 never", "bounced", "dot"), .. Silent(RelayStep.Dot, InDoubt, "dot"),
@@ -61,7 +61,7 @@ sealed class RelayMatrix() : Scenario(
         foreach (var cell in OfMail.Except(AtOnce)) await JudgeAsync(cell.Name, cell.Attempt, () => FaultAsync(cell));
         await JudgeAsync($"{string.Join(", ", AtOnce.Select(c => c.Step))} {Hang}", string.Join("; ", AtOnce.Select(c => c.Attempt).Order()), HangAsync);
         await JudgeAsync("connect refused", "deferred connect no reply", RefusedAsync);
-        foreach (var (fault, answer) in BetweenMails) await JudgeAsync($"rset {fault}", "bounced rcpt 550 5.1.1 unknown", () => RsetAsync(answer));
+        foreach (var (fault, answer) in BetweenMails) await JudgeAsync($"rset {fault}", "bounced rcpt 550 5.7.1 not wanted", () => RsetAsync(answer));
         foreach (var (fault, answer) in BetweenMails) await JudgeAsync($"idle {fault}", "sent dot 250 2.0.0 Taken", () => IdleAsync(answer));
         await JudgeAsync("quit, each of them", "exit code 0", QuitAsync);
         run.Count("cells", OfMail.Length + 1 + (3 * BetweenMails.Length));
@@ -148,7 +148,7 @@ sealed class RelayMatrix() : Scenario(
         async Task<string> RsetAsync(string answer)
         {
             await HangUpAsync();
-            stage.Relay.AnswerAt(RelayStep.Rcpt, "550 5.1.1 unknown", 1);
+            stage.Relay.AnswerAt(RelayStep.Rcpt, "550 5.7.1 not wanted", 1);
             stage.Relay.AnswerAt(RelayStep.Rset, answer, 1);
             var id = await SendAsync();
             await http.WaitForStatusAsync(id, "bounced");

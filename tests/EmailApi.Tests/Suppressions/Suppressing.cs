@@ -1,0 +1,42 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using EmailApi.Tests.Support;
+
+namespace EmailApi.Tests.Suppressions;
+
+/// <summary>What the tests of suppressions share.</summary>
+static class Suppressing
+{
+    public static async Task<JsonElement> SuppressAsync(this TestApp app, string email, string? reason = null, string? stream = null, DateTimeOffset? until = null)
+    {
+        var body = new JsonObject { ["email"] = email };
+        if (reason is not null) body["reason"] = reason;
+        if (stream is not null) body["stream"] = stream;
+        if (until is { } at) body["expires_at"] = at.ToString("o");
+        using var answer = await app.PostAsync(body, "/v1/suppressions");
+        Assert.True(answer.IsSuccessStatusCode, await answer.Content.ReadAsStringAsync());
+        return await answer.JsonAsync();
+    }
+
+    public static async Task<JsonElement> AcceptAsync(this TestApp app, JsonNode mail, string path = "/v1/emails")
+    {
+        using var answer = await app.PostAsync(mail, path);
+        Assert.True(answer.StatusCode is HttpStatusCode.Accepted, await answer.Content.ReadAsStringAsync());
+        return await answer.JsonAsync();
+    }
+
+    public static string Path(string email) => $"/v1/suppressions/{Uri.EscapeDataString(email)}";
+
+    public static async Task<(HttpStatusCode Status, JsonElement Body)> ImportAsync(this HttpClient http, string body, string query = "", string type = "text/csv") =>
+        await http.ImportAsync(Encoding.UTF8.GetBytes(body), query, type);
+
+    public static async Task<(HttpStatusCode Status, JsonElement Body)> ImportAsync(this HttpClient http, byte[] body, string query = "", string type = "text/csv")
+    {
+        using var content = new ByteArrayContent(body) { Headers = { ContentType = new MediaTypeHeaderValue(type) } };
+        using var answer = await http.PostAsync($"/v1/suppressions/import{query}", content);
+        return (answer.StatusCode, await answer.JsonAsync());
+    }
+}
