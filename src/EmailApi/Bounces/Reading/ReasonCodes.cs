@@ -42,7 +42,6 @@ static class ReasonCodes
     /// <summary>Codes that servers use loosely: asked after the words.</summary>
     public static readonly FrozenDictionary<string, BounceReason> Likely = new Dictionary<string, BounceReason>
     {
-        ["1.0"] = BounceReason.UnknownUser,
         ["1.1"] = BounceReason.UnknownUser,
         ["1.3"] = BounceReason.UnknownUser,
         ["1.4"] = BounceReason.UnknownUser,
@@ -91,7 +90,7 @@ static class ReasonCodes
         ["7.30"] = BounceReason.Policy,
     }.ToFrozenDictionary();
 
-    /// <summary>Reply codes, asked last. 550 and 554 stand for everything, so they are not here.</summary>
+    /// <summary>Reply codes, asked last. 550, 551, 553 and 554 stand for everything, and a guess must not suppress an address.</summary>
     public static readonly FrozenDictionary<int, BounceReason> Replies = new Dictionary<int, BounceReason>
     {
         [421] = BounceReason.System,
@@ -106,16 +105,14 @@ static class ReasonCodes
         [502] = BounceReason.System,
         [503] = BounceReason.System,
         [504] = BounceReason.System,
-        [521] = BounceReason.UnknownHost,        // RFC 7504: takes no mail
+        [521] = BounceReason.Policy,             // RFC 7504: takes no mail; used by servers that refuse a client
         [523] = BounceReason.MessageTooBig,
         [525] = BounceReason.MailboxDisabled,
         [530] = BounceReason.RelayDenied,        // authentication required
         [535] = BounceReason.Authentication,
         [538] = BounceReason.Authentication,
         [541] = BounceReason.Spam,
-        [551] = BounceReason.Moved,
         [552] = BounceReason.MailboxFull,
-        [553] = BounceReason.UnknownUser,
         [555] = BounceReason.System,
         [556] = BounceReason.UnknownHost,        // RFC 7504: null MX
         [571] = BounceReason.Policy,
