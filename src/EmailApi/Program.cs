@@ -1,4 +1,5 @@
 using EmailApi.Admin;
+using EmailApi.Bounces;
 using EmailApi.Capture;
 using EmailApi.Data;
 using EmailApi.Delivery;
@@ -51,6 +52,7 @@ public static class Program
         builder.AddRelays();          // the smarthosts mail is handed to
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
+        builder.AddBounces();         // what comes back
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddSuppressions(settings);   // addresses that must not be mailed
@@ -68,6 +70,7 @@ public static class Program
             app.MapPauses();
             app.MapSuppressions();
             app.MapEvents();
+            app.MapBounces();
             app.MapCaptured();
             app.MapDashboard();
             app.MapOpenApi();

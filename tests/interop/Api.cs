@@ -25,14 +25,15 @@ static class Api
 
     /// <summary>Waits until the email's status is one of those given.</summary>
     /// <returns>The email.</returns>
-    public static async Task<JsonElement> WaitForAsync(this EmailApiServer app, string id, string status, CancellationToken cancel)
+    public static async Task<JsonElement> WaitForAsync(this EmailApiServer app, string id, string status, CancellationToken cancel, TimeSpan? limit = null)
     {
-        var until = Environment.TickCount64 + (long)Limit.TotalMilliseconds;
+        var wait = limit ?? Limit;
+        var until = Environment.TickCount64 + (long)wait.TotalMilliseconds;
         while (true)
         {
             var email = await app.GetAsync($"/v1/emails/{id}", cancel);
             if (email.GetProperty("status").GetString() == status) return email;
-            if (Environment.TickCount64 > until) throw new CheckFailedException($"{id} is not {status} after {Limit.TotalSeconds:0} s: {email.GetProperty("recipients")}");
+            if (Environment.TickCount64 > until) throw new CheckFailedException($"{id} is not {status} after {wait.TotalSeconds:0} s: {email.GetProperty("recipients")}");
             await Task.Delay(50, cancel);
         }
     }

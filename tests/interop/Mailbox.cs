@@ -9,12 +9,14 @@ namespace EmailApi.Interop;
 sealed class Mailbox : IAsyncDisposable
 {
     public const string Domain = "mailbox.example";
-    const string Nobody = "65534";
+    public const string Nobody = "65534";
 
     readonly PostfixServer postfix;
-    readonly string maildir;
 
-    Mailbox(PostfixServer postfix, string maildir) => (this.postfix, this.maildir) = (postfix, maildir);
+    Mailbox(PostfixServer postfix, string folder) => (this.postfix, Folder) = (postfix, folder);
+
+    /// <summary>The Maildir.</summary>
+    public string Folder { get; }
 
     public int Port => postfix.Port;
 
@@ -37,7 +39,7 @@ sealed class Mailbox : IAsyncDisposable
             ["maillog_file_prefixes"] = "{folder}",
         };
         foreach (var (key, value) in more ?? new Dictionary<string, string>()) settings[key] = value;
-        return new(await PostfixServer.StartAsync(folder, name, settings, cancel), Path.Combine(mail, "all", "new"));
+        return new(await PostfixServer.StartAsync(folder, name, settings, cancel), Path.Combine(mail, "all"));
     }
 
     /// <summary>What EHLO offers.</summary>
@@ -66,7 +68,7 @@ sealed class Mailbox : IAsyncDisposable
         while (true)
         {
             var found = new List<MimeMessage>();
-            foreach (var file in Directory.Exists(maildir) ? Directory.GetFiles(maildir) : [])
+            foreach (var file in Directory.Exists(Path.Combine(Folder, "new")) ? Directory.GetFiles(Path.Combine(Folder, "new")) : [])
             {
                 var message = await MimeMessage.LoadAsync(file, cancel);
                 if ($"<{message.MessageId}>" == messageId) found.Add(message);

@@ -5,7 +5,7 @@ using EmailApi.Interop;
 
 [assembly: SupportedOSPlatform("linux")]
 
-// Against other people's software: smtp-sink, smtp-source and Postfix, swaks, and bare sockets as an attacker uses them.
+// Against other people's software: smtp-sink, smtp-source, Postfix, Dovecot, swaks, and bare sockets as an attacker uses them.
 using var stop = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -17,6 +17,7 @@ try
 
     await SinkChecks.RunAsync(checks, folder, database);
     await MailboxChecks.RunAsync(checks, folder, database);
+    await BounceChecks.RunAsync(checks, folder, database);
     await TlsChecks.RunAsync(checks, folder, database);
     await CaptureChecks.RunAsync(checks, folder, database);
 

@@ -1,3 +1,4 @@
+using EmailApi.Bounces;
 using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Projects;
@@ -10,7 +11,7 @@ namespace EmailApi.Delivery;
 
 /// <summary>Composes a claimed email, hands it to the relay and gives the outcomes to the recorder. No transaction is open meanwhile.</summary>
 public sealed partial class EmailSender(
-    IDbContextFactory<EmailDb> databases, ContentCodec codec, StreamCatalog streams, LaneRuns runs, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
+    IDbContextFactory<EmailDb> databases, ContentCodec codec, ReturnPath returnPath, StreamCatalog streams, LaneRuns runs, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
     : IDisposable
 {
     /// <summary>After its limit a dialogue is given so long to end.</summary>
@@ -27,7 +28,7 @@ public sealed partial class EmailSender(
     public void Send(RelayConnections relay, ClaimedEmail email)
     {
         if (email.Recipients.Any(r => r.Suppressed is not null)) email = WithoutSuppressed(relay, email);
-        foreach (var recipients in Transactions(email))
+        foreach (var recipients in returnPath.IsOn ? email.Recipients.Select(r => new[] { r }) : Transactions(email))
         {
             Interlocked.Increment(ref sending);
             _ = SendAsync(relay, email, recipients);
@@ -50,7 +51,7 @@ public sealed partial class EmailSender(
     /// <summary>Cuts the dialogues that outlast the stop's time; their recipients become in doubt or deferred as the dialogue stands.</summary>
     public void Cut() => cut.Cancel();
 
-    /// <summary>Recipients share a transaction only where their bytes are equal; two spellings of one address go apart, as the library
+    /// <summary>Recipients share a transaction only where their bytes and return paths are equal; two spellings of one address go apart, as the library
     /// would drop the second.</summary>
     static IEnumerable<IReadOnlyList<Claimed>> Transactions(ClaimedEmail email)
     {
@@ -137,9 +138,18 @@ public sealed partial class EmailSender(
         }, cancel));
         var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
         using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
-        var needsSmtpUtf8 = MimeComposer.NeedsSmtpUtf8(content, only) || recipients.Any(r => Address.NeedsSmtpUtf8(r.Address));
         handOver();
-        return await relay.SendAsync(message, needsSmtpUtf8, email.FromAddress, [.. recipients.Select(r => r.Address)], cancel);
+        return await relay.SendAsync(message, EnvelopeOf(email, recipients, MimeComposer.NeedsSmtpUtf8(content, only)), cancel);
+    }
+
+    RelayEnvelope EnvelopeOf(ClaimedEmail email, IReadOnlyList<Claimed> recipients, bool isHeaderUtf8)
+    {
+        var addresses = recipients.Select(r => r.Address).ToList();
+        var needsSmtpUtf8 = isHeaderUtf8 || addresses.Any(Address.NeedsSmtpUtf8);
+        if (!returnPath.IsOn) return new(email.FromAddress, addresses, needsSmtpUtf8);
+
+        var tag = returnPath.TagOf(email.Id, recipients[0].N);
+        return new(returnPath.Of(tag), addresses, needsSmtpUtf8) { Id = tag, Reports = returnPath.Reports };
     }
 
     /// <summary>Asks again while the database is away, which is not the mail's doing.</summary>

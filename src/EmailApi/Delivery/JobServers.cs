@@ -1,14 +1,17 @@
 using System.Globalization;
+using EmailApi.Bounces;
+using EmailApi.Http;
 using EmailApi.Operations;
 using Hangfire;
 using Hangfire.AspNetCore;
+using Microsoft.Extensions.Options;
 
 namespace EmailApi.Delivery;
 
 /// <summary>Two Hangfire servers: one of its own for the resident runs, with a worker for each lane, and one for everything else, so that
 /// neither waits for the other.</summary>
 public sealed partial class JobServers(
-    JobStorage storage, IRecurringJobManager recurring, IServiceScopeFactory scopes, ILogger<JobServers> logger) : IDisposable
+    JobStorage storage, IRecurringJobManager recurring, IServiceScopeFactory scopes, IOptions<AppOptions> options, ILogger<JobServers> logger) : IDisposable
 {
     const string Ordinary = "default";
     readonly string node = $"{Environment.MachineName.ToLowerInvariant()}-{Environment.ProcessId.ToString(CultureInfo.InvariantCulture)}-{Guid.NewGuid().ToString("n")[..8]}";
@@ -34,6 +37,8 @@ public sealed partial class JobServers(
             recurring.AddOrUpdate<LedgerJob>("ledger", job => job.RunAsync(CancellationToken.None), Cron.Hourly(15));
             recurring.AddOrUpdate<RetentionJob>("retention", job => job.RunAsync(CancellationToken.None), Cron.Hourly(30));
             recurring.AddOrUpdate<HousekeepingJob>("housekeeping", job => job.RunAsync(CancellationToken.None), "*/10 * * * *");
+            if (options.Value.Bounce.Mailbox.IsOn) recurring.AddOrUpdate<MailboxJob>("bounce-mailbox", job => job.RunAsync(CancellationToken.None), Cron.Minutely);
+            else recurring.RemoveIfExists("bounce-mailbox");
             lock (gate)
             {
                 if (isStopped) return;

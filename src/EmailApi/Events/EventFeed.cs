@@ -76,6 +76,8 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ReplyResponse? Reply { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public BounceResponse? Bounce { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Reason { get; init; }
     /// <summary>Why it was paused or resumed, in the words of who did it.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -93,6 +95,6 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
-        { Reply = said?.Reply, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since };
+        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since };
     }
 }

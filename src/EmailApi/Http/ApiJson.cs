@@ -1,6 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using EmailApi.Bounces;
 using EmailApi.Capture;
 using EmailApi.Delivery;
 using EmailApi.Emails;
@@ -55,6 +56,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(ImportResponse))]
 [JsonSerializable(typeof(JsonLine))]
 [JsonSerializable(typeof(EventData))]
+[JsonSerializable(typeof(TakenBounceResponse))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(string))]

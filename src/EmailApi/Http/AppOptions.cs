@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using EmailApi.Bounces;
 using EmailApi.Relays;
 
 namespace EmailApi.Http;
@@ -26,6 +27,7 @@ public sealed class AppOptions
     /// <summary>Whether migrations are applied at the start; unset: in Development and with the embedded database.</summary>
     public bool? Migrate { get; init; }
     public BootstrapOptions Bootstrap { get; init; } = new();
+    public BounceOptions Bounce { get; init; } = new();
     public CaptureOptions Capture { get; init; } = new();
     public PostgresOptions Postgres { get; init; } = new();
     public List<RelayOptions> Relays { get; init; } = [];

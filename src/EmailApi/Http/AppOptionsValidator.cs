@@ -11,6 +11,8 @@ static class AppOptionsValidator
         var failures = new List<string>();
         Check(options, "EmailApi");
         Check(options.Bootstrap, "EmailApi__Bootstrap");
+        Check(options.Bounce, "EmailApi__Bounce");
+        Check(options.Bounce.Mailbox, "EmailApi__Bounce__Mailbox");
         Check(options.Capture, "EmailApi__Capture");
         Check(options.Postgres, "EmailApi__Postgres");
         for (var i = 0; i < options.Relays.Count; i++)

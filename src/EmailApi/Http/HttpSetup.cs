@@ -116,7 +116,7 @@ static class SecretFiles
 {
     public static void Load(ConfigurationManager configuration)
     {
-        var secrets = new List<string> { "ConnectionStrings:EmailApi", "ConnectionStrings:EmailApiDirect", "EmailApi:MasterKey", "EmailApi:Bootstrap:ApiKey" };
+        var secrets = new List<string> { "ConnectionStrings:EmailApi", "ConnectionStrings:EmailApiDirect", "EmailApi:MasterKey", "EmailApi:Bootstrap:ApiKey", "EmailApi:Bounce:Mailbox:Password" };
         secrets.AddRange(configuration.GetSection("EmailApi:Relays").GetChildren().Select(relay => $"{relay.Path}:Password"));
         var read = new Dictionary<string, string?>();
         foreach (var secret in secrets)

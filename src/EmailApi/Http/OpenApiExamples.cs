@@ -31,6 +31,25 @@ static class OpenApiExamples
     {
         ["importSuppressions text/csv"] = "email,reason,stream,expires_at\r\ntaro@example.jp,complaint,,\r\nhanako@example.jp,manual,transactional,2027-12-01T00:00:00+09:00\r\n",
         ["importSuppressions application/x-ndjson"] = "{\"email\": \"taro@example.jp\", \"reason\": \"complaint\"}\n{\"email\": \"hanako@example.jp\", \"stream\": \"transactional\"}\n",
+        ["takeBounce message/rfc822"] = """
+            From: MAILER-DAEMON@mx.example.jp
+            To: orders@shop.example
+            Subject: Undelivered Mail Returned to Sender
+            MIME-Version: 1.0
+            Content-Type: multipart/report; report-type=delivery-status; boundary="b"
+
+            --b
+            Content-Type: message/delivery-status
+
+            Reporting-MTA: dns; mx.example.jp
+
+            Final-Recipient: rfc822; taro@example.jp
+            Action: failed
+            Status: 5.1.1
+            Diagnostic-Code: smtp; 550 5.1.1 No such user
+
+            --b--
+            """.ReplaceLineEndings("\r\n"),
     };
 
     static readonly Dictionary<string, string> Requests = new(StringComparer.Ordinal)
@@ -81,6 +100,13 @@ static class OpenApiExamples
               "data": [{ "date": "2026-12-01", "emails": 2, "recipients": 3, "bytes": 4096 }, { "date": "2026-12-02", "emails": 1, "recipients": 1, "bytes": 2048 }],
               "rate_limit": { "per_second": 500, "burst": 1000 },
               "quota": { "per_day": { "limit": 100000, "used": 1, "remaining": 99999, "resets_at": "2026-12-03T00:00:00+00:00" }, "per_month": null }
+            }
+            """,
+        ["takeBounce"] = $$"""
+            {
+              "kind": "bounce",
+              "recipients": [{ "email": "taro@example.jp", "type": "permanent", "status": "5.1.1", "reply_code": 550, "reason": "unknown_user", "diagnostic": "550 5.1.1 No such user" }],
+              "matched": { "email_id": "{{Id}}", "recipient": "taro@example.jp" }
             }
             """,
         ["addSuppression"] = Suppression,

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
+using EmailApi.Emails;
 using EmailApi.Limits;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
@@ -51,6 +52,11 @@ sealed class OpenApiOperations : IOperationFilter
         ["listSuppressions.source"] = (p, s) => (p.Description, s.Enum) = ("Only from this source.", [.. Words.All<SuppressionSource>().Select(w => JsonValue.Create(w))]),
         ["deleteSuppression.stream"] = (p, _) => p.Description = "The one of this stream; left out: that of the whole project, and those of streams stay.",
         ["conversation"] = (p, _) => p.Description = "true: with the lines of the SMTP dialogue, where they were kept.",
+        ["dry_run"] = (p, s) =>
+        {
+            p.Description = "true: only reads and answers; nothing is changed.";
+            s.Default = false;
+        },
         ["listCaptured.to"] = (p, _) => p.Description = "Only mail to this address.",
         ["getLedger.from"] = (p, s) => Time(p, s, "Mail accepted from then on; left out: 30 days before to."),
         ["getLedger.to"] = (p, s) => Time(p, s, "Mail accepted before then; left out: now."),
@@ -76,8 +82,7 @@ sealed class OpenApiOperations : IOperationFilter
         ["409"] = "What there is does not allow it now, or the first request with the idempotency key is still under way.",
         ["413"] = "More than 40 MB.",
         ["importSuppressions.413"] = "More than 256 MB.",
-        ["415"] = "The body is not application/json.",
-        ["importSuppressions.415"] = "The body is neither text/csv nor application/x-ndjson.",
+        ["415"] = "The body is of a media type that is not taken here.",
         ["importSuppressions.422"] = "Lines are wrong, and errors names the first 1,000; nothing was taken.",
         ["422"] = "Fields are wrong, and errors names each; or the idempotency key was used for another request.",
         ["429"] = "Too many requests, or too many wrong keys from this address; Retry-After says when to come again.",
@@ -106,7 +111,7 @@ sealed class OpenApiOperations : IOperationFilter
             responses[status] = response;
             if (response is OpenApiResponse told) Tell(told, status, operation.OperationId!);
             if ((status is "408" or "429" or "503" || status is "409" && operation.OperationId is "sendEmail" or "sendBatch") && response is OpenApiResponse waits) AddHeader(waits, "Retry-After", "Seconds after which a repeat makes sense.");
-            if (Media(response.Content, "message/rfc822") is { } raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
+            if (Media(response.Content, RawMessage.MediaType) is { } raw) raw.Schema = new OpenApiSchema { Type = JsonSchemaType.String, Format = "binary" };
         }
     }
 

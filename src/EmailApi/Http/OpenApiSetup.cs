@@ -71,6 +71,7 @@ sealed class OpenApiTags : IDocumentFilter
 {
     static readonly Dictionary<string, string> Descriptions = new(StringComparer.Ordinal)
     {
+        ["Bounces"] = "What comes back from the world, read.",
         ["Captured"] = "What the capture relay took: the inbox of development and of test keys.",
         ["Emails"] = "Mail: sent, followed, steered.",
         ["Events"] = "What happened, in order, to poll.",

@@ -10,6 +10,7 @@ namespace EmailApi.Relays;
 sealed class RelayClient : SmtpClient
 {
     readonly Dictionary<MailboxAddress, Outcome> refused = new(ReferenceEqualityComparer.Instance);
+    RelayEnvelope envelope = new("", []);
     bool isPastSender;
     bool isPastRecipients;   // at least one was accepted
 
@@ -22,14 +23,16 @@ sealed class RelayClient : SmtpClient
         // Each phase has a deadline of its own by cancellation; MailKit's 2 minutes would cut the wait for the final reply short.
         Timeout = System.Threading.Timeout.Infinite;
         CheckCertificateRevocation = false;
+        DeliveryStatusNotificationType = DeliveryStatusNotificationType.HeadersOnly;
     }
 
     /// <summary>The step that a transaction stands at, by the replies that have come.</summary>
     public SmtpStep Step(bool wasDotSent) =>
         wasDotSent ? SmtpStep.Dot : isPastRecipients ? SmtpStep.Data : isPastSender ? SmtpStep.Rcpt : SmtpStep.Mail;
 
-    public void Begin()
+    public void Begin(RelayEnvelope begun)
     {
+        envelope = begun;
         refused.Clear();
         isPastSender = isPastRecipients = false;
     }
@@ -37,6 +40,11 @@ sealed class RelayClient : SmtpClient
     /// <summary>What the relay has against this recipient. With PIPELINING the RCPTs of a refused MAIL are answered as well, by a 503 that says
     /// nothing of them.</summary>
     public Outcome? RefusalOf(MailboxAddress recipient) => isPastSender ? refused.GetValueOrDefault(recipient) : null;
+
+    /// <summary>ENVID and RET go to relays that offer DSN (RFC 3461).</summary>
+    protected override string? GetEnvelopeId(MimeMessage message) => envelope.Id;
+
+    protected override DeliveryStatusNotification? GetDeliveryStatusNotifications(MimeMessage message, MailboxAddress mailbox) => envelope.Reports;
 
     protected override void OnSenderAccepted(MimeMessage message, MailboxAddress mailbox, SmtpResponse response) => isPastSender = true;
 

@@ -30,24 +30,24 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
     /// <summary>What was said for the last message, the connecting included when it was made for it.</summary>
     public string Conversation => watch.Conversation.Text();
 
-    /// <summary>Sends one message to recipients that may share a transaction.</summary>
+    /// <summary>Sends one message.</summary>
     /// <returns>An outcome for each recipient, in their order.</returns>
-    public async Task<IReadOnlyList<Outcome>> SendAsync(MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
+    public async Task<IReadOnlyList<Outcome>> SendAsync(MimeMessage message, RelayEnvelope envelope, CancellationToken cancel)
     {
         watch.Conversation.Clear();
         for (var isRetry = false; ; isRetry = true)
         {
             var wasKept = IsConnected;
-            if (!wasKept && await ConnectAsync(cancel) is { } trouble) return All(recipients, trouble);
+            if (!wasKept && await ConnectAsync(cancel) is { } trouble) return All(envelope, trouble);
 
-            if (needsSmtpUtf8 && !client!.Capabilities.HasFlag(SmtpCapabilities.UTF8))
+            if (envelope.NeedsSmtpUtf8 && !client!.Capabilities.HasFlag(SmtpCapabilities.UTF8))
             {
                 if (wasKept) { Dispose(); continue; }   // what was offered may have changed: only a fresh connection can say no for good
-                return All(recipients, new Outcome.Failed(SmtpStep.Mail, "smtputf8_not_offered",
+                return All(envelope, new Outcome.Failed(SmtpStep.Mail, "smtputf8_not_offered",
                     new(550, "5.6.7", $"{relay.Name} does not offer SMTPUTF8, which this address needs.")));
             }
 
-            var outcomes = await TransactAsync(message, needsSmtpUtf8, reversePath, recipients, cancel);
+            var outcomes = await TransactAsync(message, envelope, cancel);
             // A kept connection that the relay closed meanwhile is no failure: once more on a fresh one, as nothing was taken.
             var isStale = wasKept && !isRetry && !IsConnected && outcomes.All(o => o is Outcome.Lost { Step: SmtpStep.Mail } or Outcome.Replied { Step: SmtpStep.Mail, Reply.Code: 421 });
             if (!isStale) return outcomes;
@@ -111,12 +111,12 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
         }
     }
 
-    async Task<IReadOnlyList<Outcome>> TransactAsync(MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
+    async Task<IReadOnlyList<Outcome>> TransactAsync(MimeMessage message, RelayEnvelope envelope, CancellationToken cancel)
     {
         watch.Begin();
-        client!.Begin();
+        client!.Begin(envelope);
         var current = client;
-        var mailboxes = recipients.Select(Bare).ToList();
+        var mailboxes = envelope.Recipients.Select(Bare).ToList();
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         deadline.CancelAfter(relay.CommandTimeout);
         watch.Waiting = isDot => deadline.CancelAfter(isDot ? relay.DataTimeout : relay.CommandTimeout);
@@ -124,8 +124,8 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
         try
         {
             var format = FormatOptions.Default.Clone();
-            format.International = needsSmtpUtf8;
-            var text = await client.SendAsync(format, message, Bare(reversePath), mailboxes, deadline.Token);
+            format.International = envelope.NeedsSmtpUtf8;
+            var text = await client.SendAsync(format, message, Bare(envelope.ReversePath), mailboxes, deadline.Token);
             // It returns on 250 alone. The bytes seen last may say more than that: a 421 that came along with it judges no mail.
             decided = new Outcome.Replied(SmtpStep.Dot, RelayReply.Of(250, text));
         }
@@ -163,7 +163,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
 
     static MailboxAddress Bare(string address) => new((string?)null, Address.ToWire(address));
 
-    static IReadOnlyList<Outcome> All(IReadOnlyList<string> recipients, Outcome outcome) => [.. recipients.Select(_ => outcome)];
+    static IReadOnlyList<Outcome> All(RelayEnvelope envelope, Outcome outcome) => [.. envelope.Recipients.Select(_ => outcome)];
 
     string Explain(Exception error, SmtpStep step) => error switch
     {

@@ -37,13 +37,12 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
 
     public void Release(int slots) => Interlocked.Add(ref inUse, -slots);
 
-    public async Task<Dialogue> SendAsync(
-        MimeMessage message, bool needsSmtpUtf8, string reversePath, IReadOnlyList<string> recipients, CancellationToken cancel)
+    public async Task<Dialogue> SendAsync(MimeMessage message, RelayEnvelope envelope, CancellationToken cancel)
     {
         var connection = Rent();
         try
         {
-            var outcomes = await connection.SendAsync(message, needsSmtpUtf8, reversePath, recipients, cancel);
+            var outcomes = await connection.SendAsync(message, envelope, cancel);
             breaker.Saw(outcomes[0]);
             return new(outcomes, connection.Tls, Relay.KeepConversations || !outcomes.All(o => o.IsTaken) ? connection.Conversation : null);
         }

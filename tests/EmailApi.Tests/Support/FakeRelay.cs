@@ -84,6 +84,8 @@ public sealed class FakeRelay : IAsyncDisposable
     public bool Pipelining { get; set; } = true;
     public bool StartTls { get; set; }
     public bool Auth { get; set; }
+    /// <summary>DSN (RFC 3461); the parameters are recorded as they came.</summary>
+    public bool Dsn { get; set; }
     /// <summary>SIZE, octets; null offers no SIZE. Announced only, not enforced.</summary>
     public long? Size { get; set; } = 50 * 1024 * 1024;
 

@@ -78,6 +78,7 @@ sealed class FakeRelayDialogue(FakeRelay relay, Socket socket, int number, Cance
         if (relay.Pipelining) lines.Add("PIPELINING");
         if (relay.EightBitMime) lines.Add("8BITMIME");
         if (relay.SmtpUtf8) lines.Add("SMTPUTF8");
+        if (relay.Dsn) lines.Add("DSN");
         if (relay.Size is { } size) lines.Add($"SIZE {size}");
         if (relay.StartTls && !isTls) lines.Add("STARTTLS");
         if (relay.Auth) lines.Add("AUTH PLAIN LOGIN");

@@ -6,7 +6,11 @@ namespace EmailApi.Bounces;
 /// <param name="ReplyCode">The SMTP reply code (RFC 5321 §4.2), 200 to 599; null when the report gives none.</param>
 /// <param name="Diagnostic">What the server said: one line of at most 1,000 printable characters; null when it said nothing.</param>
 public sealed record ReportedRecipient(
-    string? Email, ReportType Type, string? Status, int? ReplyCode, BounceReason Reason, string? Diagnostic);
+    string? Email, ReportType Type, string? Status, int? ReplyCode, BounceReason Reason, string? Diagnostic)
+{
+    /// <summary>A notice of delay: the server goes on trying, so nothing has become of it yet.</summary>
+    public bool IsStillTried { get; init; }
+}
 
 /// <summary>How it ended for a recipient, or stands.</summary>
 public enum ReportType
