@@ -35,6 +35,8 @@ public sealed record SendEmailRequest
     public EnvelopeKind? Envelope { get; init; }
     /// <summary>The content is kept encrypted, and dropped when all recipients are final.</summary>
     public bool? Sensitive { get; init; }
+    /// <summary>Sends to suppressed addresses too; the key needs the scope <c>override_suppression</c>.</summary>
+    public bool? OverrideSuppression { get; init; }
 }
 
 /// <summary>Whether recipients share one message.</summary>
@@ -66,7 +68,8 @@ public sealed record SendEmailResponse(string Id, EmailStatus Status, IReadOnlyL
     public bool IsReplayed { get; init; }
 }
 
-public sealed record AcceptedRecipient(string Id, string Email, EmailStatus Status);
+/// <param name="Reason">Why it is suppressed; null when it is not.</param>
+public sealed record AcceptedRecipient(string Id, string Email, EmailStatus Status, string? Reason = null);
 
 /// <summary>What a rule saw in a mail.</summary>
 /// <param name="Evidence">Masked.</param>
@@ -126,6 +129,10 @@ public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, strin
     public SmtpReply? Reply { get; init; }
     public string? Reason { get; init; }
     public string? Relay { get; init; }
+    /// <summary>Of <c>email.suppressed</c>: what made the suppression.</summary>
+    public string? Source { get; init; }
+    /// <summary>Of <c>email.suppressed</c>: when the suppression was made.</summary>
+    public DateTimeOffset? Since { get; init; }
 
     /// <summary>Where to go on once this event is dealt with: what to give as <c>after</c>. Nothing is missed; up to 99 events before it may
     /// come again, known by their <see cref="Id"/>. Null within the first page of all.</summary>

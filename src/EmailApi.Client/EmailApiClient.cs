@@ -9,7 +9,7 @@ namespace EmailApi.Client;
 /// to the last try, is an <see cref="EmailApiException"/>. Every method throws <see cref="OperationCanceledException"/> when its token is
 /// canceled, and <see cref="ArgumentException"/> for an argument that no server would take.
 /// </remarks>
-public sealed class EmailApiClient
+public sealed partial class EmailApiClient
 {
     const int MaxKeyLength = 255;
     const int PageSize = 100;

@@ -18,6 +18,9 @@ namespace EmailApi.Client;
 [JsonSerializable(typeof(ListedEmailPage))]
 [JsonSerializable(typeof(EventPage))]
 [JsonSerializable(typeof(EmailContent))]
+[JsonSerializable(typeof(SuppressionRequest))]
+[JsonSerializable(typeof(Suppression))]
+[JsonSerializable(typeof(SuppressionPage))]
 [JsonSerializable(typeof(Problem))]
 sealed partial class EmailApiJson : JsonSerializerContext
 {

@@ -4,7 +4,7 @@ using EmailApi.Benchmarks.Servers;
 namespace EmailApi.Benchmarks;
 
 /// <summary>How much is measured.</summary>
-/// <param name="Mails">Mails in a repetition; Postfix gets an eighth, as it takes about as long for those.</param>
+/// <param name="Mails">Mails in a repetition, or addresses; Postfix gets an eighth, as it takes about as long for those.</param>
 /// <param name="Clients">POSTs at once.</param>
 /// <param name="Connections">To the relay, at most.</param>
 /// <param name="Folder">Where all the data goes: queue, database, logs.</param>

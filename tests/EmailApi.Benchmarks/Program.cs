@@ -18,7 +18,8 @@ try
         ["alone", ..] => await new BesidePostfix(options, alone: true, stop.Token).RunAsync(),
         ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
         ["log", ..] => await new Log(options, stop.Token).RunAsync(),
-        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), alone (the same without Postfix), latency (one mail at a time) or log (GET /v1/emails with a million mails)."),
+        ["suppressions", ..] => await new Suppressions(options, stop.Token).RunAsync(),
+        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), alone (the same without Postfix), latency (one mail at a time), log (GET /v1/emails with a million mails) or suppressions (a million imported)."),
     };
 }
 catch (CannotRunException trouble)

@@ -81,7 +81,9 @@ sealed class OpenApiOperations : IOperationFilter
         ["408"] = "The body came too slowly while others waited; send it again.",
         ["409"] = "What there is does not allow it now, or the first request with the idempotency key is still under way.",
         ["413"] = "More than 40 MB.",
+        ["importSuppressions.413"] = "More than 256 MB.",
         ["415"] = "The body is of a media type that is not taken here.",
+        ["importSuppressions.422"] = "Lines are wrong, and errors names the first 1,000; nothing was taken.",
         ["422"] = "Fields are wrong, and errors names each; or the idempotency key was used for another request.",
         ["429"] = "Too many requests, or too many wrong keys from this address; Retry-After says when to come again.",
         ["500"] = "A fault of the server's; its log has it under the trace_id.",
@@ -115,7 +117,7 @@ sealed class OpenApiOperations : IOperationFilter
 
     static void Tell(OpenApiResponse response, string status, string operationId)
     {
-        if (operationId is not "ready" && Meanings.TryGetValue(status, out var meaning)) response.Description = meaning;
+        if (operationId is not "ready" && (Meanings.GetValueOrDefault($"{operationId}.{status}") ?? Meanings.GetValueOrDefault(status)) is { } meaning) response.Description = meaning;
         if (Media(response.Content, "application/problem+json") is { } problem) problem.Example = OpenApiExamples.Problem(KindOf(status));
         else if (Media(response.Content, "application/json") is { } answer) answer.Example = OpenApiExamples.Answer(operationId);
     }

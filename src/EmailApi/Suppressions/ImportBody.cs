@@ -43,16 +43,25 @@ static class ImportBody
                 throw TooLarge();
             }
 
-            while (rest.PositionOf((byte)'\n') is { } end)
+            try
             {
-                Take(rest.Slice(0, end));
-                rest = rest.Slice(rest.GetPosition(1, end));
-                isSkipping = false;
+                while (rest.PositionOf((byte)'\n') is { } end)
+                {
+                    Take(rest.Slice(0, end));
+                    rest = rest.Slice(rest.GetPosition(1, end));
+                    isSkipping = false;
+                }
+
+                if (read.IsCompleted && !rest.IsEmpty) Take(rest);
+            }
+            catch
+            {
+                reader.AdvanceTo(read.Buffer.End);   // else the server could not read on
+                throw;
             }
 
             if (read.IsCompleted)
             {
-                if (!rest.IsEmpty) Take(rest);
                 reader.AdvanceTo(read.Buffer.End);
                 return;
             }

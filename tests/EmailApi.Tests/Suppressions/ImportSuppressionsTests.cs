@@ -7,19 +7,15 @@ using Microsoft.EntityFrameworkCore;
 namespace EmailApi.Tests.Suppressions;
 
 /// <summary>Many addresses at once, in the shapes that people and programs make of them.</summary>
-public sealed class ImportSuppressionsTests : IAsyncLifetime
+public sealed class ImportSuppressionsTests(SharedApp shared) : IClassFixture<SharedApp>, IAsyncLifetime
 {
     TestApp app = null!;
 
     static CancellationToken Cancel => TestContext.Current.CancellationToken;
 
-    public async ValueTask InitializeAsync()
-    {
-        app = await TestApp.StartAsync();
-        app.Http.Timeout = TimeSpan.FromMinutes(2);
-    }
+    public async ValueTask InitializeAsync() => app = await shared.BeginAsync();
 
-    public ValueTask DisposeAsync() => app.DisposeAsync();
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     Task<List<string>> AddressesAsync() => app.QueryAsync(db => db.Suppressions.OrderBy(s => s.Address).Select(s => s.Address).ToListAsync(Cancel));
 
@@ -162,7 +158,7 @@ public sealed class ImportSuppressionsTests : IAsyncLifetime
         Assert.Equal((type, "attachment"), (answer.Content.Headers.ContentType?.MediaType, answer.Content.Headers.ContentDisposition?.DispositionType));
         Assert.True(status is HttpStatusCode.OK, body.GetRawText());
         Assert.Equal(before, await RowsAsync());
-        if (format == "csv") Assert.All(exported.Split("\r\n"), line => Assert.DoesNotContain(line.TrimStart('"').FirstOrDefault(), "=+-@＝"));
+        if (format == "csv") Assert.All(exported.Split("\r\n"), line => Assert.DoesNotContain((line.StartsWith('"') ? line[1..] : line).FirstOrDefault(), "=+-@＝"));
 
         Task<List<string>> RowsAsync() => app.QueryAsync(db => db.Suppressions.OrderBy(s => s.Address).Select(s => $"{s.Address} {s.Reason} {s.Stream} {s.ExpiresAt}").ToListAsync(Cancel));
     }
@@ -193,8 +189,7 @@ public sealed class ImportSuppressionsTests : IAsyncLifetime
         var tooLarge = await new StreamReader(large.GetStream()).ReadLineAsync(Cancel);
         var open = new List<TcpClient>();
         for (var i = 0; i < 4; i++) open.Add(await BeginAsync("a@example.jp\n"));
-        HttpStatusCode status = default;
-        await Eventually.IsAsync(async () => (status = (await app.Http.ImportAsync("b@example.jp")).Status) is HttpStatusCode.TooManyRequests, TimeSpan.FromSeconds(20));
+        await Eventually.IsAsync(async () => (await app.Http.ImportAsync("b@example.jp")).Status is HttpStatusCode.TooManyRequests, TimeSpan.FromSeconds(20));
         open.ForEach(o => o.Dispose());
         await Eventually.IsAsync(async () => (await app.Http.ImportAsync("b@example.jp")).Status is HttpStatusCode.OK, TimeSpan.FromSeconds(20));
 
@@ -205,6 +200,7 @@ public sealed class ImportSuppressionsTests : IAsyncLifetime
     async Task<TcpClient> BeginAsync(string lines)
     {
         var client = await ConnectAsync("Transfer-Encoding: chunked");
+        await WriteAsync(client, new string('\n', 200_000));   // the server cuts off who sends less than 240 bytes a second on average, and a machine under load is slow
         await WriteAsync(client, lines);
         return client;
     }

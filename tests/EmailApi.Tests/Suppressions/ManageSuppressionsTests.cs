@@ -8,17 +8,13 @@ using Microsoft.Extensions.DependencyInjection;
 namespace EmailApi.Tests.Suppressions;
 
 /// <summary>The API of suppressions.</summary>
-public sealed class ManageSuppressionsTests : IAsyncLifetime
+public sealed class ManageSuppressionsTests(SharedApp shared) : IClassFixture<SharedApp>, IAsyncLifetime
 {
     TestApp app = null!;
 
-    public async ValueTask InitializeAsync()
-    {
-        app = await TestApp.StartAsync();
-        (await app.PostAsync(new JsonObject { ["name"] = "news" }, "/v1/streams")).Dispose();
-    }
+    public async ValueTask InitializeAsync() => app = await shared.BeginAsync();
 
-    public ValueTask DisposeAsync() => app.DisposeAsync();
+    public ValueTask DisposeAsync() => ValueTask.CompletedTask;
 
     [Fact]
     public async Task What_is_added_again_takes_the_place_of_what_was_said_before()

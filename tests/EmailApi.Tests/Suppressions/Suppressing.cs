@@ -7,6 +7,27 @@ using EmailApi.Tests.Support;
 
 namespace EmailApi.Tests.Suppressions;
 
+/// <summary>One app for all tests of a class, with a stream <c>news</c>; each begins without suppressions.</summary>
+public sealed class SharedApp : IAsyncLifetime
+{
+    TestApp app = null!;
+
+    public async ValueTask InitializeAsync()
+    {
+        app = await TestApp.StartAsync();
+        (await app.PostAsync(new JsonObject { ["name"] = "news" }, "/v1/streams")).Dispose();
+    }
+
+    public async Task<TestApp> BeginAsync()
+    {
+        app.Relay.AnswerAsUsual();
+        await app.ExecuteAsync("delete from suppressions");
+        return app;
+    }
+
+    public ValueTask DisposeAsync() => app.DisposeAsync();
+}
+
 /// <summary>What the tests of suppressions share.</summary>
 static class Suppressing
 {
