@@ -44,7 +44,7 @@ public sealed record TakenReport(BounceReport Report, MatchedRecipient? Matched,
 public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath, SuppressedProjects suppressed, ReportMetrics metrics)
 {
     /// <summary>What is read of a message: beyond it there is at most the mail that comes back whole.</summary>
-    public const int MaxBytes = 16 * 1024 * 1024;
+    public const int MaxBytes = BoundedMessage.MaxBytes;
 
     /// <param name="message">The message, or its first <see cref="MaxBytes"/>.</param>
     public async Task<TakenReport> TakeAsync(ReadOnlyMemory<byte> message, ReportSource source, CancellationToken cancel)

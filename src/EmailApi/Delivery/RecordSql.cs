@@ -1,4 +1,5 @@
 using System.Text.Json;
+using EmailApi.Bounces;
 using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Events;
@@ -102,7 +103,7 @@ static class RecordSql
         {
             SqlArray.Of(results.Select(r => r.EmailId)), SqlArray.Of(results.Select(r => r.N)), SqlArray.Of(results.Select(r => r.Token)),
             SqlArray.Of(results.Select(r => r.Proof.Word())), SqlArray.Of(results.Select(r => r.Transition.State.Word())),
-            SqlArray.Of(results.Select(r => r.Transition.Wait)), SqlArray.Of(results.Select(r => r.Transition.Reason)), SqlArray.Of(results.Select(r => r.IsDoubt)),
+            SqlArray.Of(results.Select(r => r.Transition.Wait)), SqlArray.Of(results.Select(r => r.Transition.Reason ?? BounceOf(r)?.Reason)), SqlArray.Of(results.Select(r => r.IsDoubt)),
             SqlArray.Of(results.Select(r => r.Reply?.Code)), SqlArray.Of(results.Select(r => r.Reply?.Enhanced)), SqlArray.Of(results.Select(r => Storable(r.Reply?.Text))),
             SqlArray.Of(results.Select(r => r.Attempt?.Relay)), SqlArray.Of(results.Select(r => r.Attempt?.Step.Word())),
             SqlArray.Of(results.Select(r => r.Attempt is { } a ? clock.GetElapsedTime(a.StartedAt) : (TimeSpan?)null)),
@@ -142,6 +143,7 @@ static class RecordSql
         var data = new EventData
         {
             Reply = result.Reply is { } reply ? new(reply.Code, reply.Enhanced, Storable(reply.Text)!) : null,
+            Bounce = BounceOf(result),
             Reason = result.Transition.Reason,
             Relay = result.Attempt?.Relay,
             Source = result.Suppressed?.Source.Word(),
@@ -149,6 +151,11 @@ static class RecordSql
         };
         return data == new EventData() ? null : JsonSerializer.Serialize(data, ApiJson.Wire.EventData);
     }
+
+    /// <summary>What a refusal for good says of the recipient, in the words of reports.</summary>
+    static BounceResponse? BounceOf(Result result) => result is { Transition.State: RecipientState.Bounced, Reply: { } reply }
+        ? new(ReportType.Permanent.Word(), Reasons.Of(reply.Enhanced, reply.Code, reply.Text, recipient: null).Word())
+        : null;
 
     /// <summary>A relay may answer with anything; the database takes no U+0000.</summary>
     static string? Storable(string? text) => text?.Replace('\0', '\uFFFD');

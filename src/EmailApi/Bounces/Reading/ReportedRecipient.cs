@@ -2,23 +2,24 @@ namespace EmailApi.Bounces;
 
 /// <summary>What a report says of one recipient.</summary>
 /// <param name="Email">The address that was written to, as far as the report tells; null when it names none (a redacted complaint).</param>
-/// <param name="Status">The enhanced code x.y.z (RFC 3463) that the report gives or that its words stand for; null when neither tells.</param>
+/// <param name="Status">The enhanced code x.y.z (RFC 3463) that the server answered, else that the report gives; null when there is none.</param>
 /// <param name="ReplyCode">The SMTP reply code (RFC 5321 §4.2), 200 to 599; null when the report gives none.</param>
 /// <param name="Diagnostic">What the server said: one line of at most 1,000 printable characters; null when it said nothing.</param>
 public sealed record ReportedRecipient(
     string? Email, ReportType Type, string? Status, int? ReplyCode, BounceReason Reason, string? Diagnostic)
 {
-    /// <summary>A notice of delay: the server goes on trying, so nothing has become of it yet.</summary>
+    /// <summary>A notice of delay: the server goes on trying, so nothing has become of it yet. A failure of a passing kind that was
+    /// given up is <see cref="ReportType.Temporary"/> too, and this is false.</summary>
     public bool IsStillTried { get; init; }
 }
 
 /// <summary>How it ended for a recipient, or stands.</summary>
 public enum ReportType
 {
-    /// <summary>Given up; a complaint too.</summary>
+    /// <summary>Class 5, and failures without a class; a complaint too.</summary>
     Permanent,
 
-    /// <summary>Still being tried, or failed for a cause that passes.</summary>
+    /// <summary>Class 4 (RFC 3463): still being tried, or given up for a cause that passes; <see cref="ReportedRecipient.IsStillTried"/> tells which.</summary>
     Temporary,
 
     /// <summary>Arrived, or handed on to where no report comes from.</summary>
