@@ -24,24 +24,25 @@ sealed class Suppressions(Options options, CancellationToken cancel)
         await using var postgres = await EmbeddedPostgres.StartAsync(folder.NewFolder("postgres"), NullLogger.Instance, cancel);
         // Nothing is delivered: what is accepted is measured alone.
         await using var app = await EmailApiServer.StartAsync(folder, postgres.ConnectionString, new Dictionary<string, string> { ["EmailApi__Role"] = "api" }, cancel);
-        app.Http.Timeout = TimeSpan.FromMinutes(10);
+        using var http = new HttpClient { BaseAddress = app.Http.BaseAddress, Timeout = TimeSpan.FromMinutes(10) };
+        http.DefaultRequestHeaders.Authorization = app.Http.DefaultRequestHeaders.Authorization;
 
-        await AcceptAsync(app.Http);   // compiled
-        var without = await AcceptAsync(app.Http);
-        var seconds = await ImportAsync(app, addresses, "imported");
-        await ImportAsync(app, addresses, "imported again");
-        var with = await AcceptAsync(app.Http);
-        await ExportAsync(app.Http);
+        for (var round = 0; round < 3; round++) await AcceptAsync(http);   // compiled
+        var without = await AcceptAsync(http);
+        var seconds = await ImportAsync(http, app, addresses, "imported");
+        await ImportAsync(http, app, addresses, "imported again");
+        var with = await AcceptAsync(http);
+        await ExportAsync(http);
         Console.WriteLine($"accepted a second: {without:0} without a suppression, {with:0} with {addresses:N0} ({with / without:0.00} of it)");
         Console.WriteLine(seconds <= MaxSeconds ? $"The import is within {MaxSeconds} s." : $"The import is above {MaxSeconds} s.");
         return seconds <= MaxSeconds ? 0 : 1;
     }
 
-    async Task<double> ImportAsync(EmailApiServer app, int addresses, string what)
+    async Task<double> ImportAsync(HttpClient http, EmailApiServer app, int addresses, string what)
     {
         using var content = new Lines(addresses);
         var startedAt = Stopwatch.GetTimestamp();
-        using var answer = await app.Http.PostAsync("/v1/suppressions/import", content, cancel);
+        using var answer = await http.PostAsync("/v1/suppressions/import", content, cancel);
         var seconds = Stopwatch.GetElapsedTime(startedAt).TotalSeconds;
         var said = await answer.Content.ReadAsStringAsync(cancel);
         if (!answer.IsSuccessStatusCode) throw new CannotRunException(said);

@@ -44,8 +44,17 @@ public sealed class ReplyTests(SharedApp shared) : IClassFixture<SharedApp>
         var recipient = await shared.Http.RecipientAsync(id);
         Assert.Equal(attempt.Split(' ', 3)[2], MailFacts.Reply(recipient.GetProperty("last_reply")));
         Assert.Equal(state == "deferred", recipient.GetProperty("due_at").ValueKind is not JsonValueKind.Null);
-        Assert.Equal(state == "failed" ? "sender_refused" : "", recipient.Text("reason"));
+        Assert.Equal(state switch { "failed" => "sender_refused", "bounced" => Why(reply), _ => "" }, recipient.Text("reason"));
         Assert.Empty(shared.Relay.CopiesOf(id));
+
+        static string Why(string reply) => reply switch
+        {
+            "550 5.1.1 unknown" => "unknown_user",
+            "552 5.3.4 too big" => "message_too_big",
+            "554 5.6.0 never" => "content",
+            "550 no enhanced code" => "undetermined",
+            _ => "policy",
+        };
     }
 
     [Theory]
