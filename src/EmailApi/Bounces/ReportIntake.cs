@@ -24,7 +24,11 @@ public sealed record ReportSource(string Way, ReturnTag? Tag = null, bool NeedsT
 
 /// <summary>A recipient of a mail of ours that a report speaks of.</summary>
 /// <param name="IsProven">A tag names it; else the report does, which anybody can write who has seen the mail.</param>
-public sealed record MatchedRecipient(int ProjectId, Guid EmailId, int N, string Address, string Stream, RecipientState State, bool IsProven, bool IsTest);
+public sealed record MatchedRecipient(int ProjectId, Guid EmailId, int N, string Address, string Stream, RecipientState State, bool IsProven, bool IsTest)
+{
+    /// <summary>Whom it went to is to be known no more: neither from the report.</summary>
+    public bool IsErased => Address == EraseEmail.Erased;
+}
 
 /// <summary>What became of a report.</summary>
 public enum ReportEffect
@@ -68,7 +72,7 @@ public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath,
         var effect = ReportEffect.Unchanged;
         foreach (var (recipient, said) in pairs)
         {
-            var change = Change.Of(report.Kind, said);
+            var change = Change.Of(report.Kind, recipient.IsErased ? said?.WithoutWords() : said);
             if (change is null || source.IsDryRun) continue;
             if (recipient.State is RecipientState.Sending) return new(report, recipient, ReportEffect.TooEarly);
             var suppression = SuppressionOf(recipient, change);
@@ -82,7 +86,7 @@ public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath,
 
     /// <summary>An address that does not exist is one for the whole project; who complains of a newsletter still wants the one-time password. Only what is proven suppresses, and nothing
     /// that never left the machine.</summary>
-    static NewSuppression? SuppressionOf(MatchedRecipient recipient, Change change) => !change.Suppresses || !recipient.IsProven || recipient.IsTest ? null
+    static NewSuppression? SuppressionOf(MatchedRecipient recipient, Change change) => !change.Suppresses || !recipient.IsProven || recipient.IsTest || recipient.IsErased ? null
         : change.State is RecipientState.Complained ? new(recipient.ProjectId, recipient.Stream, recipient.Address, change.Reason.Word(), SuppressionSource.Complaint, EmailId: recipient.EmailId)
         : new(recipient.ProjectId, null, recipient.Address, change.Reason.Word(), SuppressionSource.Bounce, EmailId: recipient.EmailId);
 

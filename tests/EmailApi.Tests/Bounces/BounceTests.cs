@@ -192,6 +192,18 @@ public sealed class BounceTests(BounceApp bounce) : IClassFixture<BounceApp>
     }
 
     [Fact]
+    public async Task A_bounce_of_a_mail_that_was_erased_does_not_bring_its_recipient_back()
+    {
+        var (id, returnPath) = await bounce.SentAsync("erased-one@example.jp");
+        using var erased = await App.Http.DeleteAsync($"/v1/emails/{id}");
+
+        await bounce.SmtpAsync(Reports.Dsn("erased-one@example.jp", diagnostic: "550 5.1.1 <erased-one@example.jp> unknown"), "", returnPath);
+
+        Assert.Equal("bounced", await App.Http.StatusAsync(id));
+        Assert.Empty(await App.TablesWithAsync("erased-one@example.jp"));
+    }
+
+    [Fact]
     public async Task Another_projects_mail_is_not_found()
     {
         var (id, returnPath) = await bounce.SentAsync();

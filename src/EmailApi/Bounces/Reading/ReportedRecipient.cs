@@ -11,6 +11,9 @@ public sealed record ReportedRecipient(
     /// <summary>A notice of delay: the server goes on trying, so nothing has become of it yet. A failure of a passing kind that was
     /// given up is <see cref="ReportType.Temporary"/> too, and this is false.</summary>
     public bool IsStillTried { get; init; }
+
+    /// <summary>The same without what may name the recipient.</summary>
+    public ReportedRecipient WithoutWords() => this with { Email = null, Diagnostic = null };
 }
 
 /// <summary>How it ended for a recipient, or stands.</summary>
