@@ -127,6 +127,8 @@ public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, strin
     public IReadOnlyDictionary<string, string>? Tags { get; init; }
     public JsonObject? Metadata { get; init; }
     public SmtpReply? Reply { get; init; }
+    /// <summary>Of <c>email.bounced</c>: what the refusal means.</summary>
+    public EmailBounce? Bounce { get; init; }
     public string? Reason { get; init; }
     public string? Relay { get; init; }
     /// <summary>Of <c>email.suppressed</c>: what made the suppression.</summary>
@@ -139,6 +141,11 @@ public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, strin
     [JsonIgnore]
     public string? Cursor { get; init; }
 }
+
+/// <summary>What a bounce means.</summary>
+/// <param name="Type"><c>permanent</c>, <c>temporary</c> or <c>unknown</c>.</param>
+/// <param name="Reason">A word such as <c>unknown_user</c> or <c>mailbox_full</c>.</param>
+public sealed record EmailBounce(string Type, string Reason);
 
 /// <summary>A page of the feed.</summary>
 /// <param name="NextCursor">What to give as <c>after</c> next time; also when there is nothing new yet.</param>

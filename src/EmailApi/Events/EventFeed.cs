@@ -30,21 +30,45 @@ public static class EventFeed
         "webhook.disabled", "domain.broken", "ledger.mismatch",
     ];
 
-    public static async Task<Page<EventResponse>> HandleAsync(string? after, int? limit, string? types, Caller caller, EmailDb db, CancellationToken cancel)
+    const int MaxWaitSeconds = 30;
+    static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(500);
+
+    /// <param name="wait">Seconds to wait, at most 30, while there is nothing new.</param>
+    public static async Task<Page<EventResponse>> HandleAsync(
+        string? after, int? limit, string? types, int? wait, Caller caller, IDbContextFactory<EmailDb> databases, TimeProvider clock, IHostApplicationLifetime life, CancellationToken cancel)
     {
+        if (wait is < 0 or > MaxWaitSeconds) throw new ProblemException(ProblemKind.BadRequest, $"wait is 0 to {MaxWaitSeconds} seconds; {wait} is not.");
         var (transaction, ordinal) = Paging.After<ulong, long>(after);
+        var take = Paging.Limit(limit);
         var only = types?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         if (only?.FirstOrDefault(t => !Types.Contains(t)) is { } unknown)
             throw new ProblemException(ProblemKind.BadRequest, $"There is no event type {unknown}; there are {string.Join(", ", Types)}.");
 
+        var startedAt = clock.GetTimestamp();
+        while (true)
+        {
+            // No transaction stays open while it waits.
+            var page = await LookAsync(databases, caller, transaction, ordinal, take, only, cancel);
+            var left = TimeSpan.FromSeconds(wait ?? 0) - clock.GetElapsedTime(startedAt);
+            if (page.Data.Count > 0 || left <= TimeSpan.Zero || life.ApplicationStopping.IsCancellationRequested) return page with { NextCursor = page.NextCursor ?? after };
+
+            await Task.Delay(left < LookAgain ? left : LookAgain, clock, cancel);
+        }
+    }
+
+    /// <summary>What there is behind a cursor, with the next; null where there is nothing.</summary>
+    static async Task<Page<EventResponse>> LookAsync(IDbContextFactory<EmailDb> databases, Caller caller, ulong transaction, long ordinal, int take, string[]? only, CancellationToken cancel)
+    {
+        await using var db = await databases.CreateDbContextAsync(cancel);
+        await using var reading = await db.ReadAsAsync(caller, cancel);
         await using var command = new NpgsqlCommand(Feed, (NpgsqlConnection)db.Database.GetDbConnection());
         command.Parameters.Add(new() { Value = caller.ProjectId });
         command.Parameters.Add(new() { Value = transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });
         command.Parameters.Add(new() { Value = ordinal });
-        command.Parameters.Add(new() { Value = Paging.Limit(limit) });
+        command.Parameters.Add(new() { Value = take });
         command.Parameters.Add(new() { Value = (object?)only ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Text });
         var events = new List<EventResponse>();
-        var cursor = after;
+        string? cursor = null;
         await using var reader = await command.ExecuteReaderAsync(cancel);
         while (await reader.ReadAsync(cancel))
         {

@@ -8,6 +8,6 @@ namespace EmailApi.Events;
 public static class EventsSetup
 {
     public static void MapEvents(this WebApplication app) =>
-        app.MapRead("/v1/events", EventFeed.HandleAsync).WithTags("Events")
+        app.MapGet("/v1/events", EventFeed.HandleAsync).WithTags("Events")
             .Describe("listEvents", "Every event of the project once, from a cursor on", Scopes.Read, 400);
 }

@@ -25,6 +25,7 @@ sealed class OpenApiOperations : IOperationFilter
         ["limit"] = (p, s) => Number(p, s, 1, Paging.MaxLimit, Paging.DefaultLimit, "How many a page has at most."),
         ["wait"] = (p, s) => Number(p, s, 0, 60, 0, "Seconds to wait when nothing matches yet."),
         ["after"] = (p, _) => p.Description = "The next_cursor of the page before; left out: from the start.",
+        ["listEvents.wait"] = (p, s) => Number(p, s, 0, 30, 0, "Seconds to wait while there is nothing new."),
         ["types"] = (p, _) => p.Description = "Only events of these types, separated by commas, such as email.sent,email.bounced.",
         ["mode"] = (p, s) =>
         {

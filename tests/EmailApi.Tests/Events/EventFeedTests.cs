@@ -54,6 +54,26 @@ public sealed class EventFeedTests
     }
 
     [Fact]
+    public async Task A_reader_can_wait_for_what_is_new()
+    {
+        await using var app = await TestApp.StartAsync();
+        await app.Http.WaitForStatusAsync(await app.SendAsync(), "sent");
+        var cursor = await ReadUntilAsync(app, 2, null, []);
+
+        var waiting = app.GetAsync($"/v1/events?after={cursor}&wait=20");
+        await Task.Delay(300);
+        var id = await app.SendAsync();
+        var page = await waiting;
+        var none = await app.GetAsync($"/v1/events?after={page.GetProperty("next_cursor").GetString()}&types=email.complained&wait=1");
+        using var tooLong = await app.Http.GetAsync("/v1/events?wait=31");
+
+        Assert.Equal(id, page.GetProperty("data")[0].Text("email_id"));
+        Assert.Empty(none.GetProperty("data").EnumerateArray());
+        Assert.Equal(page.GetProperty("next_cursor").GetString(), none.GetProperty("next_cursor").GetString());
+        Assert.Equal(System.Net.HttpStatusCode.BadRequest, tooLong.StatusCode);
+    }
+
+    [Fact]
     public async Task A_reader_beside_eight_writers_sees_every_event_once_and_in_order()
     {
         await using var app = await TestApp.StartAsync();
