@@ -7,10 +7,8 @@ namespace EmailApi.Pauses;
 
 /// <summary>Where anything is paused, as this node last saw it: a hint, so that accepting costs nothing more where nothing is. Whether a mail is stopped
 /// is read in the transaction that stores it. One that was paused on another node within the last second may be missed; then its claim holds it.</summary>
-public sealed partial class PausesInForce(DatabaseGate gate, EngineDatabase database, TimeProvider clock, ILogger<PausesInForce> logger) : BackgroundService
+public sealed class PausesInForce(DatabaseGate gate, EngineDatabase database, TimeProvider clock, ILogger<PausesInForce> logger) : LookedAtEachSecond(gate, database, clock, logger)
 {
-    static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(1);
-
     volatile Places places = Places.None;
 
     /// <summary>Whether some pause is in force in a mail's project or at its relay.</summary>
@@ -20,9 +18,11 @@ public sealed partial class PausesInForce(DatabaseGate gate, EngineDatabase data
         return now != Places.None && drafts.Any(d => now.Projects.Contains(d.Caller.ProjectId) || now.Relays.Contains(d.Lane));
     }
 
-    public async Task LookAsync(CancellationToken cancel)
+    protected override string What => "What is paused";
+
+    protected override async Task LookAsync(NpgsqlDataSource source, CancellationToken cancel)
     {
-        await using var command = database.Source.CreateCommand("select distinct project_id, case when by = 'relay' then value end from pauses where resumed_at is null");
+        await using var command = source.CreateCommand("select distinct project_id, case when by = 'relay' then value end from pauses where resumed_at is null");
         var (projects, relays) = (new List<int>(), new List<string>());
         await using (var reader = await command.ExecuteReaderAsync(cancel))
         {
@@ -33,30 +33,6 @@ public sealed partial class PausesInForce(DatabaseGate gate, EngineDatabase data
 
         places = projects.Count + relays.Count == 0 ? Places.None : new(projects.ToFrozenSet(), relays.ToFrozenSet(StringComparer.Ordinal));
     }
-
-    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
-    {
-        await gate.WaitAsync(stoppingToken);
-        using var timer = new PeriodicTimer(LookEvery, clock);
-        var failed = false;
-        do
-        {
-            try
-            {
-                await LookAsync(stoppingToken);
-                failed = false;
-            }
-            catch (NpgsqlException error)
-            {
-                if (!failed) LogFailed(logger, error.GetBaseException().Message);
-                failed = true;
-            }
-        }
-        while (await timer.WaitForNextTickAsync(stoppingToken));
-    }
-
-    [LoggerMessage(Level = LogLevel.Warning, Message = "What is paused could not be read ({Reason}); a second later again")]
-    static partial void LogFailed(ILogger logger, string reason);
 
     sealed record Places(FrozenSet<int> Projects, FrozenSet<string> Relays)
     {
