@@ -13,7 +13,7 @@ sealed record Change(RecipientState State, RecipientState[] From, BounceReason R
     public static Change? Of(ReportKind kind, ReportedRecipient? said) => (kind, said) switch
     {
         (ReportKind.Complaint, _) => new(RecipientState.Complained, [RecipientState.Sent, RecipientState.Delivered], BounceReason.Complaint, said),
-        (ReportKind.Bounce, null or { IsStillTried: true }) => null,
+        (ReportKind.Bounce, null or { IsInterim: true }) => null,
         (ReportKind.Bounce, { Type: ReportType.Delivered }) => new(RecipientState.Delivered, [RecipientState.Sent], BounceReason.Delivered, said),
         (ReportKind.Bounce, _) => new(RecipientState.Bounced, [RecipientState.Sent, RecipientState.Delivered], said.Reason, said),
         _ => null,

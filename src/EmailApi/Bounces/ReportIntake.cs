@@ -96,7 +96,7 @@ public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath,
         if (recipient is null) yield break;
         var key = Address.Key(recipient.Address);
         var said = report.Recipients.FirstOrDefault(r => r.Email is { } email && IsSame(email, key))
-            ?? report.Recipients.MinBy(r => r.IsStillTried ? ReportType.Unknown : r.Type);   // the worst of those that it was handed on to
+            ?? report.Recipients.MinBy(r => r.IsInterim ? ReportType.Unknown : r.Type);   // the worst of those that it was handed on to
         yield return (recipient, said);
     }
 

@@ -124,7 +124,7 @@ public sealed class BounceTests(BounceApp bounce) : IClassFixture<BounceApp>
     {
         var (id, returnPath) = await bounce.SentAsync();
 
-        await bounce.SmtpAsync(Reports.Dsn("taro@example.jp", status, action, $"{(status[0] == '4' ? 452 : 552)} {status} Try again"), "", returnPath);
+        await bounce.SmtpAsync(Reports.Dsn("taro@example.jp", status, action, $"{status[0] switch { '2' => 250, '4' => 452, _ => 552 }} {status} So it says"), "", returnPath);
 
         Assert.Equal(state, await App.Http.StatusAsync(id));
     }

@@ -29,7 +29,7 @@ public class DeliveryStatusTests
         Assert.Equal(
             [("taro@example.net", ReportType.Permanent, BounceReason.UnknownUser, false), ("hanako@example.net", ReportType.Temporary, BounceReason.MailboxFull, true),
              ("jiro@example.net", ReportType.Delivered, BounceReason.Delivered, false), ("saburo@example.net", ReportType.Delivered, BounceReason.Delivered, false)],
-            report.Recipients.Select(r => (r.Email, r.Type, r.Reason, r.IsStillTried)));
+            report.Recipients.Select(r => (r.Email, r.Type, r.Reason, r.IsInterim)));
     }
 
     [Fact]
@@ -129,7 +129,7 @@ public class DeliveryStatusTests
     {
         var recipient = Read(Report("Final-Recipient: rfc822; taro@example.net\nAction: failed\nStatus: 4.4.7")).Recipients[0];
 
-        Assert.Equal((ReportType.Temporary, BounceReason.Expired, false), (recipient.Type, recipient.Reason, recipient.IsStillTried));
+        Assert.Equal((ReportType.Temporary, BounceReason.Expired, false), (recipient.Type, recipient.Reason, recipient.IsInterim));
     }
 
     [Fact]

@@ -35,7 +35,7 @@ public class FreeTextBounceTests
         var report = Read(Words("A message that you sent has not yet been delivered to one or more of its recipients.\n\n  taro@example.net\n\nNo action is required on your part.",
             "Subject: Warning: message 1abc delayed 24 hours"));
 
-        Assert.Equal((ReportType.Temporary, true), (report.Recipients[0].Type, report.Recipients[0].IsStillTried));
+        Assert.Equal((ReportType.Temporary, true), (report.Recipients[0].Type, report.Recipients[0].IsInterim));
     }
 
     [Fact]

@@ -115,7 +115,7 @@ public static class BounceReader
         var (status, reply) = (Diagnostic.EnhancedCode(said) ?? Diagnostic.EnhancedCode(section.Words), Diagnostic.ReplyCode(said));
         var type = status is null && reply is null && delayed ? ReportType.Temporary : DeliveryStatus.OfClass(status, reply);
         var reason = Reasons.AtStage(Reasons.Of(status, reply, said, section.Address), section.Words);
-        return Reconsidered(new ReportedRecipient(section.Address, type, status, reply, reason, said) { IsStillTried = delayed }, section.Words);
+        return Reconsidered(new ReportedRecipient(section.Address, type, status, reply, reason, said) { IsInterim = delayed }, section.Words);
     }
 
     static (string Report, string? Copy) Report(MessageParts parts)

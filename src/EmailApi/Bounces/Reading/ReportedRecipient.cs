@@ -10,7 +10,7 @@ public sealed record ReportedRecipient(
 {
     /// <summary>A notice of delay: the server goes on trying, so nothing has become of it yet. A failure of a passing kind that was
     /// given up is <see cref="ReportType.Temporary"/> too, and this is false.</summary>
-    public bool IsStillTried { get; init; }
+    public bool IsInterim { get; init; }
 
     /// <summary>The same without what may name the recipient.</summary>
     public ReportedRecipient WithoutWords() => this with { Email = null, Diagnostic = null };
@@ -22,7 +22,7 @@ public enum ReportType
     /// <summary>Class 5, and failures without a class; a complaint too.</summary>
     Permanent,
 
-    /// <summary>Class 4 (RFC 3463): still being tried, or given up for a cause that passes; <see cref="ReportedRecipient.IsStillTried"/> tells which.</summary>
+    /// <summary>Class 4 (RFC 3463): still being tried, or given up for a cause that passes; <see cref="ReportedRecipient.IsInterim"/> tells which.</summary>
     Temporary,
 
     /// <summary>Arrived, or handed on to where no report comes from.</summary>
