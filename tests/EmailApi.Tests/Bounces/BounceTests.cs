@@ -118,9 +118,10 @@ public sealed class BounceTests(BounceApp bounce) : IClassFixture<BounceApp>
 
     [Theory]
     [InlineData("delayed", "4.4.1", "sent")]
+    [InlineData("relayed", "2.0.0", "sent")]
     [InlineData("failed", "4.2.2", "bounced")]
     [InlineData("failed", "5.2.2", "bounced")]
-    public async Task A_delay_is_no_bounce_and_what_failed_for_now_is(string action, string status, string state)
+    public async Task What_is_not_the_last_word_changes_nothing_and_what_failed_for_now_is_a_bounce(string action, string status, string state)
     {
         var (id, returnPath) = await bounce.SentAsync();
 

@@ -28,7 +28,7 @@ public class DeliveryStatusTests
 
         Assert.Equal(
             [("taro@example.net", ReportType.Permanent, BounceReason.UnknownUser, false), ("hanako@example.net", ReportType.Temporary, BounceReason.MailboxFull, true),
-             ("jiro@example.net", ReportType.Delivered, BounceReason.Delivered, false), ("saburo@example.net", ReportType.Delivered, BounceReason.Delivered, false)],
+             ("jiro@example.net", ReportType.Delivered, BounceReason.Delivered, false), ("saburo@example.net", ReportType.Delivered, BounceReason.Delivered, true)],
             report.Recipients.Select(r => (r.Email, r.Type, r.Reason, r.IsInterim)));
     }
 

@@ -20,7 +20,7 @@ static class DeliveryStatus
         var address = Address(group) ?? fallbackAddress;
         var type = Type(action, status, replyCode);
         var reason = type is ReportType.Delivered ? BounceReason.Delivered : Reasons.Of(status, replyCode, diagnostic, address);
-        return new ReportedRecipient(address, type, status, replyCode, reason, diagnostic) { IsInterim = Is(action, "delayed") };
+        return new ReportedRecipient(address, type, status, replyCode, reason, diagnostic) { IsInterim = Is(action, "delayed") || Is(action, "relayed") || Is(action, "expanded") };
     }
 
     static ReportType Type(string action, string? status, int? replyCode)

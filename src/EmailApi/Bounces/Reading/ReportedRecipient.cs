@@ -8,8 +8,8 @@ namespace EmailApi.Bounces;
 public sealed record ReportedRecipient(
     string? Email, ReportType Type, string? Status, int? ReplyCode, BounceReason Reason, string? Diagnostic)
 {
-    /// <summary>A notice of delay: the server goes on trying, so nothing has become of it yet. A failure of a passing kind that was
-    /// given up is <see cref="ReportType.Temporary"/> too, and this is false.</summary>
+    /// <summary>Not the last word: the server goes on trying, or has handed the mail on to where no report comes from, and nobody knows
+    /// whether it arrived. A failure of a passing kind that was given up is <see cref="ReportType.Temporary"/> too, and this is false.</summary>
     public bool IsInterim { get; init; }
 
     /// <summary>The same without what may name the recipient.</summary>
