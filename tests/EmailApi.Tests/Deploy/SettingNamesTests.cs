@@ -52,7 +52,7 @@ public sealed partial class SettingNamesTests
     [Fact]
     public void Every_secret_can_be_given_as_a_file() =>
         Assert.Equal(
-            [$"{ConnectionString}DirectFile", $"{ConnectionString}File", "EmailApi__Bootstrap__ApiKeyFile", "EmailApi__MasterKeyFile", "EmailApi__Relays__0__PasswordFile"],
+            [$"{ConnectionString}DirectFile", $"{ConnectionString}File", "EmailApi__Bootstrap__ApiKeyFile", "EmailApi__Bounce__Mailbox__PasswordFile", "EmailApi__MasterKeyFile", "EmailApi__Relays__0__PasswordFile"],
             Settings().Where(s => s.EndsWith("File", StringComparison.Ordinal)).Order(StringComparer.Ordinal));
 
     /// <summary>All settings by their full names, with 0 for the number of an element.</summary>

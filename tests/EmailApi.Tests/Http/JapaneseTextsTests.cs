@@ -10,7 +10,7 @@ namespace EmailApi.Tests.Http;
 public sealed partial class JapaneseTextsTests
 {
     /// <summary>Folders and files that tell clients nothing: they speak to operators, to SMTP peers, or in the contract.</summary>
-    static readonly string[] Others = ["/Admin/", "/Data/", "/Relays/", "/Restore/", "/SmtpServer/", "/obj/", "/bin/", "/OpenApi", "/AppOptions", "/SettingsCheck.cs", "/StartRefusals.cs", "/Greeting.cs", "/JapaneseTexts.cs"];
+    static readonly string[] Others = ["/Admin/", "/Data/", "/Relays/", "/Restore/", "/SmtpServer/", "/Bounces/Reading/", "/BounceOptions.cs", "/obj/", "/bin/", "/OpenApi", "/AppOptions", "/SettingsCheck.cs", "/StartRefusals.cs", "/Greeting.cs", "/JapaneseTexts.cs"];
 
     /// <summary>Sentences that the code puts together of parts, and whose Japanese is not made of those parts.</summary>
     static readonly string[] Composed = ["A space cannot ", "#{0}: ", "The body is not JSON: {0} (line "];
