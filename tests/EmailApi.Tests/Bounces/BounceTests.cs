@@ -257,14 +257,14 @@ public sealed class BounceTests(BounceApp bounce) : IClassFixture<BounceApp>
     {
         var (arrived, goOn) = (new TaskCompletionSource<RelayedMail>(), new TaskCompletionSource());
         App.Relay.OnDot = mail => { arrived.TrySetResult(mail); return goOn.Task; };
-        var id = await App.SendAsync();
-        var returnPath = (await arrived.Task).ReversePath;
+        var id = await App.SendAsync("early@example.jp");
+        var returnPath = (await arrived.Task.WaitAsync(TimeSpan.FromSeconds(20))).ReversePath;
 
-        var (_, early) = await bounce.SmtpAsync(Reports.Dsn("taro@example.jp"), "", returnPath);
+        var (_, early) = await bounce.SmtpAsync(Reports.Dsn("early@example.jp"), "", returnPath);
         App.Relay.OnDot = null;
         goOn.SetResult();
         await App.Http.WaitForStatusAsync(id, "sent");
-        var (_, later) = await bounce.SmtpAsync(Reports.Dsn("taro@example.jp"), "", returnPath);
+        var (_, later) = await bounce.SmtpAsync(Reports.Dsn("early@example.jp"), "", returnPath);
 
         Assert.Equal(("451", "250"), (early![..3], later![..3]));
         Assert.Equal("bounced", await App.Http.StatusAsync(id));
