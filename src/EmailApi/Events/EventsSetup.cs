@@ -1,4 +1,3 @@
-using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Projects;
 
