@@ -64,7 +64,7 @@ public sealed class ListEmailsTests : IAsyncLifetime
     [Fact]
     public async Task A_status_in_the_list_is_the_one_that_the_mail_itself_shows()
     {
-        app.Relay.Answer("no@example.jp", "550 5.1.1 unknown");
+        app.Relay.Answer("no@example.jp", "550 5.7.1 refused");
         app.Relay.Answer("busy@example.jp", "451 4.3.2 later");
         var ids = new[]
         {
