@@ -83,7 +83,7 @@ sealed class BounceSession(SmtpConnection connection, ReportIntake intake, Retur
     protected override async ValueTask<SmtpReply> ReceiveAsync(SmtpEnvelope envelope, ReadOnlyMemory<byte> message, CancellationToken cancel)
     {
         if (Hops.Count(message.Span) > MaxHops) return Loop;
-        var read = message[..Math.Min(message.Length, ReportIntake.MaxBytes)];
+        var read = intake.Read(message[..Math.Min(message.Length, ReportIntake.MaxBytes)], cancel);
         foreach (var recipient in envelope.Recipients.Distinct(StringComparer.OrdinalIgnoreCase))
         {
             var taken = await intake.TakeAsync(read, new("smtp", returnPath.Read(recipient), NeedsTag: true), cancel);

@@ -5,7 +5,6 @@ using Hangfire;
 using MailKit;
 using MailKit.Net.Imap;
 using MailKit.Search;
-using MailKit.Security;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -30,12 +29,7 @@ public sealed partial class MailboxJob(EngineDatabase database, ReportIntake int
         try
         {
             using var client = new ImapClient { Timeout = (int)AnswersWithin.TotalMilliseconds, CheckCertificateRevocation = false };
-            await client.ConnectAsync(mailbox.Host!, mailbox.Port, mailbox.Security switch
-            {
-                RelaySecurity.Tls => SecureSocketOptions.SslOnConnect,
-                RelaySecurity.StartTls => SecureSocketOptions.StartTls,
-                _ => SecureSocketOptions.None,
-            }, cancel);
+            await client.ConnectAsync(mailbox.Host!, mailbox.Port, mailbox.Security.ToSocketOptions(), cancel);
             await client.AuthenticateAsync(mailbox.Username!, mailbox.Password!, cancel);
             await ReadAsync(await client.GetFolderAsync(mailbox.Folder, cancel), validity, last, cancel);
             await client.DisconnectAsync(quit: true, cancel);
@@ -75,7 +69,7 @@ public sealed partial class MailboxJob(EngineDatabase database, ReportIntake int
         await using var stream = await folder.GetStreamAsync(uid, "", 0, ReportIntake.MaxBytes, cancel);
         using var message = new MemoryStream();
         await stream.CopyToAsync(message, cancel);
-        var taken = await intake.TakeAsync(message.GetBuffer().AsMemory(0, (int)message.Length), new("imap"), cancel);
+        var taken = await intake.TakeAsync(intake.Read(message.GetBuffer().AsMemory(0, (int)message.Length), cancel), new("imap"), cancel);
         return taken.Effect is ReportEffect.TooEarly ? null : taken.Effect;
     }
 

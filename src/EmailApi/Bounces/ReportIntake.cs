@@ -42,6 +42,10 @@ public enum ReportEffect
     Changed,
 }
 
+/// <summary>What a message says.</summary>
+/// <param name="Tag">The valid return path that stands in it.</param>
+public sealed record ReadReport(BounceReport Report, ReturnTag? Tag);
+
 public sealed record TakenReport(BounceReport Report, MatchedRecipient? Matched, ReportEffect Effect);
 
 /// <summary>The one acceptor of what comes back: reads it, finds the recipient that it speaks of, and records what became of it.</summary>
@@ -50,12 +54,17 @@ public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath,
     /// <summary>What is read of a message: beyond it there is at most the mail that comes back whole.</summary>
     public const int MaxBytes = BoundedMessage.MaxBytes;
 
+    /// <summary>Reads a message once, for however many it came to and however often it is taken.</summary>
     /// <param name="message">The message, or its first <see cref="MaxBytes"/>.</param>
-    public async Task<TakenReport> TakeAsync(ReadOnlyMemory<byte> message, ReportSource source, CancellationToken cancel)
+    public ReadReport Read(ReadOnlyMemory<byte> message, CancellationToken cancel)
     {
         using var stream = MemoryMarshal.TryGetArray(message, out var bytes) ? new MemoryStream(bytes.Array!, bytes.Offset, bytes.Count, writable: false) : new MemoryStream(message.ToArray());
-        var report = BounceReader.Read(stream, cancel);
-        var taken = await TakeAsync(report, source.Tag ?? returnPath.Find(message.Span), source, cancel);
+        return new(BounceReader.Read(stream, cancel), returnPath.Find(message.Span));
+    }
+
+    public async Task<TakenReport> TakeAsync(ReadReport read, ReportSource source, CancellationToken cancel)
+    {
+        var taken = await TakeAsync(read.Report, source.Tag ?? read.Tag, source, cancel);
         if (!source.IsDryRun) metrics.Took(source.Way, taken);
         return taken;
     }

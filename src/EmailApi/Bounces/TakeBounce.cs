@@ -22,9 +22,10 @@ public static class TakeBounce
         var message = await ReadAsync(http, cancel);
         if (message.Length == 0) throw new ProblemException(ProblemKind.BadRequest, "The body is empty; send the message as it came, with its header.");
 
+        var read = intake.Read(message, cancel);
         for (var startedAt = clock.GetTimestamp(); ; await Task.Delay(LookAgain, clock, cancel))
         {
-            var taken = await intake.TakeAsync(message, source, cancel);
+            var taken = await intake.TakeAsync(read, source, cancel);
             if (taken.Effect is not ReportEffect.TooEarly) return TakenBounceResponse.Of(taken);
             if (clock.GetElapsedTime(startedAt) > Patience) throw new ProblemException(ProblemKind.WrongState, $"{EmailId.Format(taken.Matched!.EmailId)} is still being handed to the relay; send the report again in a minute.");
         }

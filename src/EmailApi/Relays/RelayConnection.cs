@@ -71,12 +71,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
                 await socket.ConnectAsync(relay.Host, relay.Port, deadline.Token);
                 step = SmtpStep.Banner;
                 deadline.CancelAfter(relay.CommandTimeout);
-                await client.ConnectAsync(socket, relay.Host, relay.Port, relay.Security switch
-                {
-                    RelaySecurity.Tls => SecureSocketOptions.SslOnConnect,
-                    RelaySecurity.StartTls => SecureSocketOptions.StartTls,
-                    _ => SecureSocketOptions.None,
-                }, deadline.Token);
+                await client.ConnectAsync(socket, relay.Host, relay.Port, relay.Security.ToSocketOptions(), deadline.Token);
             }
             catch
             {

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using MailKit.Security;
 
 namespace EmailApi.Relays;
 
@@ -11,6 +12,16 @@ public enum RelaySecurity
     StartTls,
     /// <summary>TLS from the first byte (RFC 8314 §3).</summary>
     Tls,
+}
+
+static class RelaySecurities
+{
+    public static SecureSocketOptions ToSocketOptions(this RelaySecurity security) => security switch
+    {
+        RelaySecurity.Tls => SecureSocketOptions.SslOnConnect,
+        RelaySecurity.StartTls => SecureSocketOptions.StartTls,
+        _ => SecureSocketOptions.None,
+    };
 }
 
 /// <summary>An SMTP server that takes our mail on: one element of <c>EmailApi__Relays</c>.</summary>
