@@ -1,3 +1,4 @@
+using EmailApi.Delivery.Journal;
 using EmailApi.Http;
 
 namespace EmailApi.Delivery;
@@ -11,6 +12,7 @@ public static class DeliverySetup
         builder.Services.AddSingleton<LaneRuns>();
         builder.Services.AddSingleton<DeliveryQueue>();
         builder.Services.AddSingleton<DeliveryMetrics>();
+        builder.Services.AddSingleton<TakenJournal>();
         builder.Services.AddSingleton<EmailSender>();
         builder.Services.AddSingleton<OutcomeRecorder>();
         builder.Services.AddSingleton<JobServers>();

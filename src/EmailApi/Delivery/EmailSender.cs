@@ -1,5 +1,6 @@
 using EmailApi.Bounces;
 using EmailApi.Data;
+using EmailApi.Delivery.Journal;
 using EmailApi.Emails;
 using EmailApi.Projects;
 using EmailApi.Relays;
@@ -11,7 +12,7 @@ namespace EmailApi.Delivery;
 
 /// <summary>Composes a claimed email, hands it to the relay and gives the outcomes to the recorder. No transaction is open meanwhile.</summary>
 public sealed partial class EmailSender(
-    IDbContextFactory<EmailDb> databases, ContentCodec codec, ReturnPath returnPath, StreamCatalog streams, LaneRuns runs, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
+    IDbContextFactory<EmailDb> databases, ContentCodec codec, ReturnPath returnPath, StreamCatalog streams, LaneRuns runs, TakenJournal journal, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
     : IDisposable
 {
     /// <summary>After its limit a dialogue is given so long to end.</summary>
@@ -68,14 +69,16 @@ public sealed partial class EmailSender(
     {
         var startedAt = clock.GetTimestamp();
         var dialogue = await TryAsync(relay, email, recipients);
+        var endedAt = clock.GetTimestamp();
+        var kept = recipients.Select((r, i) => dialogue.Outcomes[i] is Outcome.Replied { IsTaken: true } taken ? Keep(r, taken.Reply) : null).ToList();
         try
         {
-            var endedAt = clock.GetTimestamp();
             // What was taken is recorded whatever the stream's rules are; the others' wait with their results for a database that is away.
             var stream = dialogue.Outcomes.All(o => o.IsTaken) ? null : await PatientlyAsync(c => streams.FindAsync(email.ProjectId, email.Stream, c).AsTask(), cut.Token);
             var hasStandIn = runs.HasStandIn(relay);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i, endedAt)) with
+            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i)) with
             {
+                Kept = kept[i],
                 Suppress = RelayVerdict.Suppresses(dialogue.Outcomes[i], relay.Relay.Name) is { } reason
                     ? new(email.ProjectId, null, recipients[i].Address, reason, SuppressionSource.Bounce, EmailId: email.Id) : null,
             });
@@ -93,10 +96,16 @@ public sealed partial class EmailSender(
             signals.Wake(relay.Relay.Name);
         }
 
-        AttemptFacts FactsOf(int i, long endedAt) => new(relay.Relay.Name, dialogue.Outcomes[i].Step, startedAt, endedAt, dialogue.Tls)
+        AttemptFacts FactsOf(int i) => new(relay.Relay.Name, dialogue.Outcomes[i].Step, startedAt, endedAt, dialogue.Tls)
         {
             Conversation = dialogue.Outcomes[i].IsTaken && !relay.Relay.KeepConversations ? null : dialogue.Conversation,
         };
+
+        TakenFile? Keep(Claimed recipient, RelayReply reply)
+        {
+            var now = clock.GetUtcNow();
+            return journal.Keep(new(email.Id, recipient.N, email.Token, relay.Relay.Name, now - clock.GetElapsedTime(startedAt), now, reply, dialogue.Tls));
+        }
     }
 
     /// <summary>A mail that throws or hangs here would do so again and take a connection each time: that is counted, and the third time is its last.</summary>

@@ -54,7 +54,7 @@ public sealed partial class OutcomeRecorder(
                 var recorded = await RecordSql.WriteAsync(database.Source, group, clock, CancellationToken.None);
                 metrics.Recorded(group, recorded);
                 if (recorded == group.Count) lastWork.Recorded(group);
-                foreach (var result in group) queue.Settled(result.Token);
+                foreach (var result in group) Settle(result);
                 await DropSensitiveAsync(group);
                 return;
             }
@@ -73,10 +73,16 @@ public sealed partial class OutcomeRecorder(
             {
                 // Nothing is lost: the lease dies, and the sweeper calls the recipient in doubt.
                 LogGivenUp(logger, error, EmailId.Format(group[0].EmailId), group[0].N, group[0].Transition.State.Word());
-                queue.Settled(group[0].Token);
+                Settle(group[0]);
                 return;
             }
         }
+    }
+
+    void Settle(Result result)
+    {
+        queue.Settled(result.Token);
+        result.Kept?.Settle();
     }
 
     async Task DropSensitiveAsync(List<Result> group)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using EmailApi.Bounces;
 using EmailApi.Data;
+using EmailApi.Delivery.Journal;
 using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Http;
@@ -37,6 +38,8 @@ public sealed record Result(Guid EmailId, int N, Guid Token, Transition Transiti
     public Suppressed? Suppressed { get; init; }
     /// <summary>What the relay's verdict says of the address, in whatever mail.</summary>
     public NewSuppression? Suppress { get; init; }
+    /// <summary>Where the relay's answer waits, in case this node dies, for the database to have it.</summary>
+    public TakenFile? Kept { get; init; }
 }
 
 /// <param name="StartedAt">A timestamp of the node's monotonic clock; the database makes a time of it.</param>

@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Delivery.Journal;
 using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Projects;
@@ -9,7 +10,7 @@ namespace EmailApi.Delivery;
 /// <summary>Once a second, without Hangfire: expires what is too late, settles what a dead node left behind, and moves mail of lanes that are
 /// gone, and walks on with what was paused or resumed. What it finds goes through the same record as every other outcome, which looks again before it writes.</summary>
 public sealed partial class SweepQueue(
-    DatabaseGate gate, EngineDatabase database, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, Restore.EpochCheck epoch, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
+    DatabaseGate gate, EngineDatabase database, TakenJournal journal, LaneRuns runs, DeliverySignals signals, Relays.RelayCatalog relays, Pauses.WalkPauses pauses, Restore.EpochCheck epoch, DeliveryMetrics metrics, TimeProvider clock, ILogger<SweepQueue> logger)
     : BackgroundService
 {
     const int MaxRows = 500;
@@ -49,6 +50,7 @@ public sealed partial class SweepQueue(
     /// <summary>One round.</summary>
     public async Task SweepAsync(CancellationToken cancel)
     {
+        await RecordTakenAsync(cancel);
         await RecordAsync(await ExpiredAsync(cancel), cancel);
         // While the database was away nobody could renew: the living get one lease to do so.
         if (reachableSince is { } since && clock.GetElapsedTime(since) > DeliveryQueue.Lease) await SettleDeadAsync(cancel);
@@ -68,6 +70,30 @@ public sealed partial class SweepQueue(
         var dead = await DeadAsync(cancel);
         await RecordAsync(dead, cancel);
         if (dead.Count > 0) signals.WakeAll();
+    }
+
+    /// <summary>What relays answered to a node of this data directory that died, while its leases are not yet called dead.</summary>
+    async Task RecordTakenAsync(CancellationToken cancel)
+    {
+        foreach (var file in journal.LeftBehind())
+        {
+            try
+            {
+                foreach (var taken in file.Read().Chunk(MaxRows))
+                    metrics.Recovered(await RecordSql.WriteAsync(database.Source, [.. taken.Select(journal.ResultOf)], clock, cancel));
+                file.Settle();
+            }
+            catch (Exception error) when (DatabaseTrouble.IsUnavailable(error) || cancel.IsCancellationRequested)
+            {
+                file.Close();
+                throw;
+            }
+            catch (Exception error)
+            {
+                LogNotTaken(logger, error);
+                file.Settle();
+            }
+        }
     }
 
     async Task RecordAsync(List<Result> results, CancellationToken cancel)
@@ -138,6 +164,9 @@ public sealed partial class SweepQueue(
         while (await reader.ReadAsync(cancel)) results.Add(read(reader));
         return results;
     }
+
+    [LoggerMessage(Level = LogLevel.Error, Message = "What a dead node's relays took could not be recorded: its recipients become in doubt")]
+    static partial void LogNotTaken(ILogger logger, Exception error);
 
     [LoggerMessage(Level = LogLevel.Warning, Message = "The queue could not be swept; a second later again")]
     static partial void LogFailed(ILogger logger, Exception error);

@@ -71,6 +71,7 @@ public sealed class ListEmailsTests : IAsyncLifetime
             await app.SendAsync("yes@example.jp"), await app.SendAsync("no@example.jp"), await app.SendAsync("busy@example.jp"),
             await app.SendAsync(more: new() { ["to"] = new JsonArray("yes@example.jp", "no@example.jp") }),
         };
+        await app.WaitForAsync(ids[0], RecipientState.Sent);
         await app.WaitForAsync(ids[2], RecipientState.Deferred);
         await app.WaitForAsync(ids[3], RecipientState.Sent, RecipientState.Bounced);
         await app.WaitForAsync(ids[1], RecipientState.Bounced);
