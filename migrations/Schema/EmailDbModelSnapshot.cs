@@ -1004,6 +1004,70 @@ namespace EmailApi.Migrations
                         });
                 });
 
+            modelBuilder.Entity("EmailApi.Statistics.Stat", b =>
+                {
+                    b.Property<int>("ProjectId")
+                        .HasColumnType("integer")
+                        .HasColumnName("project_id");
+
+                    b.Property<string>("By")
+                        .HasColumnType("text")
+                        .HasColumnName("by")
+                        .UseCollation("C");
+
+                    b.Property<string>("Span")
+                        .HasColumnType("text")
+                        .HasColumnName("span")
+                        .UseCollation("C");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<string>("Value")
+                        .HasColumnType("text")
+                        .HasColumnName("value")
+                        .UseCollation("C");
+
+                    b.Property<string>("Measure")
+                        .HasColumnType("text")
+                        .HasColumnName("measure")
+                        .UseCollation("C");
+
+                    b.Property<short>("Bucket")
+                        .HasColumnType("smallint")
+                        .HasColumnName("bucket");
+
+                    b.Property<long>("Count")
+                        .HasColumnType("bigint")
+                        .HasColumnName("count");
+
+                    b.HasKey("ProjectId", "By", "Span", "At", "Value", "Measure", "Bucket")
+                        .HasName("pk_stats");
+
+                    b.ToTable("stats", (string)null);
+                });
+
+            modelBuilder.Entity("EmailApi.Statistics.StatCursor", b =>
+                {
+                    b.Property<int>("ProjectId")
+                        .HasColumnType("integer")
+                        .HasColumnName("project_id");
+
+                    b.Property<long>("Ordinal")
+                        .HasColumnType("bigint")
+                        .HasColumnName("ordinal");
+
+                    b.Property<ulong>("Transaction")
+                        .HasColumnType("xid8")
+                        .HasColumnName("transaction");
+
+                    b.HasKey("ProjectId")
+                        .HasName("pk_stat_cursors");
+
+                    b.ToTable("stat_cursors", (string)null);
+                });
+
             modelBuilder.Entity("EmailApi.Suppressions.Suppression", b =>
                 {
                     b.Property<int>("ProjectId")

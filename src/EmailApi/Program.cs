@@ -12,6 +12,7 @@ using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using EmailApi.Restore;
+using EmailApi.Statistics;
 using EmailApi.Suppressions;
 
 namespace EmailApi;
@@ -56,6 +57,7 @@ public static class Program
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddSuppressions(settings);   // addresses that must not be mailed
+        builder.AddStatistics();      // what became of it, counted
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();
@@ -70,6 +72,7 @@ public static class Program
             app.MapPauses();
             app.MapSuppressions();
             app.MapEvents();
+            app.MapStatistics();
             app.MapBounces();
             app.MapCaptured();
             app.MapDashboard();

@@ -5,6 +5,7 @@ using EmailApi.Events;
 using EmailApi.Limits;
 using EmailApi.Pauses;
 using EmailApi.Projects;
+using EmailApi.Statistics;
 using EmailApi.Suppressions;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore;
@@ -30,6 +31,8 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<RecipientEvent> Events => Set<RecipientEvent>();
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
     public DbSet<Usage> Usage => Set<Usage>();
+    public DbSet<Stat> Stats => Set<Stat>();
+    public DbSet<StatCursor> StatCursors => Set<StatCursor>();
     public DbSet<RateBucket> RateBuckets => Set<RateBucket>();
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using EmailApi.Bounces;
 using EmailApi.Http;
 using EmailApi.Operations;
+using EmailApi.Statistics;
 using Hangfire;
 using Hangfire.AspNetCore;
 using Microsoft.Extensions.Options;
@@ -37,13 +38,15 @@ public sealed partial class JobServers(
             recurring.AddOrUpdate<LedgerJob>("ledger", job => job.RunAsync(CancellationToken.None), Cron.Hourly(15));
             recurring.AddOrUpdate<RetentionJob>("retention", job => job.RunAsync(CancellationToken.None), Cron.Hourly(30));
             recurring.AddOrUpdate<HousekeepingJob>("housekeeping", job => job.RunAsync(CancellationToken.None), "*/10 * * * *");
+            recurring.AddOrUpdate<RollUpJob>("statistics", job => job.RunAsync(CancellationToken.None), Cron.Minutely);
+            recurring.AddOrUpdate<RollUpJob>("statistics-retention", job => job.DropOldAsync(CancellationToken.None), Cron.Hourly(45));
             if (options.Value.Bounce.Mailbox.IsOn) recurring.AddOrUpdate<MailboxJob>("bounce-mailbox", job => job.RunAsync(CancellationToken.None), Cron.Minutely);
             else recurring.RemoveIfExists("bounce-mailbox");
             lock (gate)
             {
                 if (isStopped) return;
                 servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
-                servers.Add(Start(Ordinary, node, 2));
+                servers.Add(Start(Ordinary, node, 3));   // the statistics take one
             }
         }
         catch (Exception error)

@@ -10,6 +10,7 @@ using EmailApi.Limits;
 using EmailApi.Operations;
 using EmailApi.Pauses;
 using EmailApi.Projects;
+using EmailApi.Statistics;
 using EmailApi.Suppressions;
 
 namespace EmailApi.Http;
@@ -47,6 +48,7 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(StreamResponse))]
 [JsonSerializable(typeof(Page<StreamResponse>))]
 [JsonSerializable(typeof(UsageResponse))]
+[JsonSerializable(typeof(StatsResponse))]
 [JsonSerializable(typeof(PauseRequest))]
 [JsonSerializable(typeof(PauseResponse))]
 [JsonSerializable(typeof(Page<PauseResponse>))]

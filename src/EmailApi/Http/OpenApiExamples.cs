@@ -22,6 +22,12 @@ static class OpenApiExamples
         }
         """;
 
+    const string Numbers = """
+        "counts": { "accepted": 1000, "approved": 0, "bounced": 10, "bounced_late": 3, "canceled": 0, "clicked": 0, "clicked_first": 0, "clicked_human": 0, "clicked_human_first": 0, "complained": 1, "deferred": 25, "delivered": 0, "expired": 0, "failed": 0, "held": 0, "in_doubt": 0, "opened": 0, "opened_first": 0, "opened_human": 0, "opened_human_first": 0, "read_receipt": 0, "rejected": 0, "released": 0, "retried": 0, "scheduled": 0, "sent": 990, "suppressed": 0, "unsubscribed": 0 },
+        "rates": { "deferral": 0.0244, "bounce": 0.01, "complaint": 0.001, "open": 0, "human_open": 0, "click": 0, "human_click": 0 },
+        "time_to_relay": { "p50": 24.2, "p95": 152.1, "p99": 61003.7 }
+        """;
+
     const string Suppression = """
         { "email": "taro@example.jp", "reason": "complaint", "stream": null, "source": "manual", "created_at": "2026-12-01T00:00:00+00:00", "expires_at": "2027-11-30T15:00:00+00:00", "email_id": null }
         """;
@@ -100,6 +106,13 @@ static class OpenApiExamples
               "data": [{ "date": "2026-12-01", "emails": 2, "recipients": 3, "bytes": 4096 }, { "date": "2026-12-02", "emails": 1, "recipients": 1, "bytes": 2048 }],
               "rate_limit": { "per_second": 500, "burst": 1000 },
               "quota": { "per_day": { "limit": 100000, "used": 1, "remaining": 99999, "resets_at": "2026-12-03T00:00:00+00:00" }, "per_month": null }
+            }
+            """,
+        ["getStats"] = $$"""
+            {
+              "from": "2026-12-01T00:00:00+00:00", "to": "2026-12-02T00:00:00+00:00", "interval": "day", "by": "time", "as_of": "2026-12-02T08:00:00+00:00",
+              "oldest_waiting_seconds": 0.4, "truncated": false, "total": { {{Numbers}} },
+              "data": [{ "at": "2026-12-01T00:00:00+00:00", "value": null, {{Numbers}} }]
             }
             """,
         ["takeBounce"] = $$"""

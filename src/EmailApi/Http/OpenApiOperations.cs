@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using EmailApi.Emails;
 using EmailApi.Limits;
 using EmailApi.Projects;
+using EmailApi.Statistics;
 using EmailApi.Suppressions;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
@@ -63,6 +64,13 @@ sealed class OpenApiOperations : IOperationFilter
         ["getLedger.to"] = (p, s) => Time(p, s, "Mail accepted before then; left out: now."),
         ["getUsage.from"] = (p, s) => Day(p, s, "The first day; left out: the first of the month of to."),
         ["getUsage.to"] = (p, s) => Day(p, s, "The last day; left out: today. At most 400 days are shown."),
+        ["getStats.from"] = (p, s) => Time(p, s, "From then on, rounded down to an interval; left out: 7 days before to."),
+        ["getStats.to"] = (p, s) => Time(p, s, "Up to then, rounded up; left out: now."),
+        ["getStats.interval"] = (p, s) => OneOf<StatsInterval>(p, s, "How long a point is. Left out: hours for up to 2 days, else days; with by other than time one point for all of it."),
+        ["getStats.by"] = (p, s) => OneOf<StatsBy>(p, s, "What the numbers are by; left out: time. domain is that of the recipient."),
+        ["getStats.value"] = (p, _) => p.Description = "Only this stream, domain, relay or tag:value.",
+        ["getStats.time_zone"] = (p, _) => p.Description = "Whose days and months, by a name of the IANA database such as Asia/Tokyo; left out: UTC.",
+        ["getStats.limit"] = (p, s) => Number(p, s, 1, 1000, 100, "Values, those with most mail first."),
         ["getCaptured.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["getCapturedRaw.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["id"] = (_, s) => s.Pattern = "^em_[0-9a-f]{32}$",
@@ -178,6 +186,9 @@ sealed class OpenApiOperations : IOperationFilter
     }
 
     static void Day(OpenApiParameter parameter, OpenApiSchema schema, string description) => (parameter.Description, schema.Format) = (description, "date");
+
+    static void OneOf<T>(OpenApiParameter parameter, OpenApiSchema schema, string description) where T : struct, Enum =>
+        (parameter.Description, schema.Enum) = (description, [.. Words.All<T>().Select(w => JsonValue.Create(w))]);
 
     static void Time(OpenApiParameter parameter, OpenApiSchema schema, string description) => (parameter.Description, schema.Format) = (description, "date-time");
 }

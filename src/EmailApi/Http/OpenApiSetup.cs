@@ -80,6 +80,7 @@ sealed class OpenApiTags : IDocumentFilter
         ["Operations"] = "Health; no key is needed.",
         ["Pauses"] = "The emergency stop.",
         ["Projects"] = "Tenants of the server.",
+        ["Statistics"] = "What became of the mail, counted.",
         ["Streams"] = "Classes of mail: priority, life, retries, retention.",
         ["Suppressions"] = "Addresses that must not be mailed.",
         ["Usage"] = "What was sent, and what quotas leave.",

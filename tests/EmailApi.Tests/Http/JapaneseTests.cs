@@ -139,6 +139,8 @@ public sealed class JapaneseTests(SharedApp shared) : IClassFixture<SharedApp>
     [InlineData("GET", "/v1/ledger?from=2026-12-02T00:00:00Z&to=2026-12-01T00:00:00Z", "")]
     [InlineData("GET", "/v1/usage?from=x", "")]
     [InlineData("GET", "/v1/usage?from=2020-01-01&to=2026-01-01", "")]
+    [InlineData("GET", "/v1/stats?from=x", "")]
+    [InlineData("GET", "/v1/stats?by=colour", "")]
     [InlineData("GET", "/nowhere", "")]
     [InlineData("DELETE", "/v1/emails", "")]
     public async Task A_wrong_request_is_told_so_in_Japanese(string method, string path, string body)
