@@ -13,6 +13,7 @@ using EmailApi.Projects;
 using EmailApi.Relays;
 using EmailApi.Restore;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 
 namespace EmailApi;
 
@@ -53,6 +54,7 @@ public static class Program
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
         builder.AddBounces();         // what comes back
+        builder.AddTracking(settings);   // what readers do with it
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddSuppressions(settings);   // addresses that must not be mailed
@@ -71,6 +73,7 @@ public static class Program
             app.MapSuppressions();
             app.MapEvents();
             app.MapBounces();
+            app.MapTracking();
             app.MapCaptured();
             app.MapDashboard();
             app.MapOpenApi();

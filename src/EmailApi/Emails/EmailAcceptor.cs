@@ -4,6 +4,7 @@ using EmailApi.Http;
 using EmailApi.Limits;
 using EmailApi.Projects;
 using EmailApi.Relays;
+using EmailApi.Tracking;
 using FluentValidation;
 
 namespace EmailApi.Emails;
@@ -14,7 +15,7 @@ public sealed record Idempotency(string Key, byte[] Fingerprint);
 /// <summary>The one way in: every door hands its mail here. When a call returns, the mail is committed and the rows are the queue.</summary>
 public sealed class EmailAcceptor(
     IValidator<SendEmailRequest> validator, StreamCatalog streams, RelayCatalog relays, ContentCodec codec, AcceptWriter writer,
-    SendLimits limits, DeliverySignals signals, TimeProvider clock)
+    SendLimits limits, DeliverySignals signals, PublicUrl publicUrl, TimeProvider clock)
 {
     public const int MaxBatch = 1000;
 
@@ -121,12 +122,14 @@ public sealed class EmailAcceptor(
         var name = request.Stream ?? Projects.Stream.Transactional;
         var stream = await streams.FindAsync(caller.ProjectId, name, cancel);
         if (stream is null && name.Length > 0) errors.Add(new(pointer + "/stream", "unknown_stream", $"The project has no stream {JsonPointer.Short(name)}; leave the field out for transactional."));
+        var tracked = stream is null ? Tracked.None : TrackRules.Resolve(request, caller, stream);
+        errors.AddRange(publicUrl.Refuse(request, tracked, pointer));
         if (errors.Count > 0) return (null, Validation.Invalid(errors));
 
         var bounds = KeyBounds.Broken(request, caller, pointer).ToList();
         return bounds.Count > 0
             ? (null, Validation.Refusal(ProblemKind.NotAllowed, bounds))
-            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(caller.Mode), codec, clock.GetUtcNow()), null);
+            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(caller.Mode), tracked, publicUrl.Root, codec, clock.GetUtcNow()), null);
     }
 
     static ProblemException Together(List<ProblemException> refusals) =>

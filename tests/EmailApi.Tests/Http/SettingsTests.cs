@@ -53,7 +53,6 @@ public sealed class SettingsTests
 
     [Theory]
     [InlineData("EmailApi:Submission:Port=2587", "EmailApi__Submission")]
-    [InlineData("EmailApi:PublicUrl=https://mail.example", "EmailApi__PublicUrl")]
     [InlineData("EmailApi:Webhooks:AllowedNetworks:0=10.0.0.0/8", "EmailApi__Webhooks")]
     public async Task A_setting_of_a_later_version_is_said_to_be_one(string setting, string name) =>
         Assert.Contains($"{name} is not supported by this version yet", await SentenceAsync(setting), StringComparison.Ordinal);
