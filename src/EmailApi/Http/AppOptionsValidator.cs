@@ -25,7 +25,7 @@ static class AppOptionsValidator
         foreach (var twice in options.Relays.GroupBy(r => r.Name).Where(g => g.Count() > 1))
             failures.Add($"EmailApi__Relays: two relays are named {twice.Key}; give each a name of its own.");
         if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: give 32 bytes as base64; `openssl rand -base64 32` makes one.");
-        if (options.PublicUrl is { Length: > 0 } url && !IsPublicUrl(url)) failures.Add($"EmailApi__PublicUrl: {url} is no address that links can begin with; give one such as https://mail.example.jp, without user, query and fragment.");
+        if (options.PublicUrl is { Length: > 0 } url && !IsPublicUrl(url)) failures.Add("EmailApi__PublicUrl: give an address that links can begin with, such as https://mail.example.jp, without user, query and fragment.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
         return failures;

@@ -16,7 +16,7 @@ public sealed class ReadReceiptTests(BounceApp bounce) : IClassFixture<BounceApp
         Assert.Equal(2, copies.Count);
         Assert.Equal(2, copies.Select(c => c.ReversePath).Distinct().Count());
         Assert.All(copies, c => Assert.Equal(c.ReversePath, c.Read().Headers["Disposition-Notification-To"]));
-        Assert.Contains($"Disposition-Notification-To: {copies[0].ReversePath}", await App.Http.GetStringAsync($"/v1/emails/{id}/raw"), StringComparison.Ordinal);
+        Assert.Contains($"Disposition-Notification-To: {copies.Single(c => c.Recipients[0] == "a@example.jp").ReversePath}", await App.Http.GetStringAsync($"/v1/emails/{id}/raw"), StringComparison.Ordinal);
     }
 
     [Fact]
