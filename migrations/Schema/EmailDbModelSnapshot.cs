@@ -373,6 +373,10 @@ namespace EmailApi.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("tags");
 
+                    b.Property<short?>("Tracked")
+                        .HasColumnType("smallint")
+                        .HasColumnName("tracked");
+
                     b.HasKey("Id")
                         .HasName("pk_emails");
 
@@ -788,6 +792,10 @@ namespace EmailApi.Migrations
                         .HasColumnName("recipients")
                         .HasDefaultValueSql("'{}'");
 
+                    b.Property<bool?>("ReturnReceipt")
+                        .HasColumnType("boolean")
+                        .HasColumnName("return_receipt");
+
                     b.Property<DateTimeOffset?>("RevokedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("revoked_at");
@@ -810,6 +818,18 @@ namespace EmailApi.Migrations
                         .HasColumnType("text[]")
                         .HasColumnName("streams")
                         .HasDefaultValueSql("'{}'");
+
+                    b.Property<bool?>("TrackClicks")
+                        .HasColumnType("boolean")
+                        .HasColumnName("track_clicks");
+
+                    b.Property<bool?>("TrackClicksText")
+                        .HasColumnType("boolean")
+                        .HasColumnName("track_clicks_text");
+
+                    b.Property<bool?>("TrackOpens")
+                        .HasColumnType("boolean")
+                        .HasColumnName("track_opens");
 
                     b.HasKey("Id")
                         .HasName("pk_api_keys");
@@ -834,6 +854,12 @@ namespace EmailApi.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at")
                         .HasDefaultValueSql("now()");
+
+                    b.Property<bool>("KeepsIp")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("keeps_ip");
 
                     b.Property<string>("Name")
                         .IsRequired()
@@ -906,17 +932,37 @@ namespace EmailApi.Migrations
                         .HasColumnType("interval[]")
                         .HasColumnName("retry");
 
+                    b.Property<bool>("ReturnReceipt")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("return_receipt");
+
                     b.Property<bool>("TrackClicks")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("boolean")
                         .HasDefaultValue(false)
                         .HasColumnName("track_clicks");
 
+                    b.Property<bool>("TrackClicksText")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("boolean")
+                        .HasDefaultValue(false)
+                        .HasColumnName("track_clicks_text");
+
                     b.Property<bool>("TrackOpens")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("boolean")
                         .HasDefaultValue(false)
                         .HasColumnName("track_opens");
+
+                    b.Property<string>("Unsubscribe")
+                        .IsRequired()
+                        .ValueGeneratedOnAdd()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("unsubscribe")
+                        .HasDefaultValueSql("'none'");
 
                     b.HasKey("ProjectId", "Name")
                         .HasName("pk_streams");

@@ -37,6 +37,32 @@ public sealed record SendEmailRequest
     public bool? Sensitive { get; init; }
     /// <summary>Sends to suppressed addresses too; the key needs the scope <c>override_suppression</c>.</summary>
     public bool? OverrideSuppression { get; init; }
+    /// <summary>Which visits are noticed; what is left out follows from the key, then from the stream.</summary>
+    public Track? Track { get; init; }
+    /// <summary>Asks the reader's program for a notification (RFC 8098); left out: as the key, then the stream has it.</summary>
+    public bool? ReturnReceipt { get; init; }
+    /// <summary>One-click unsubscribing (RFC 8058); left out: as the stream has it.</summary>
+    public UnsubscribeScope? Unsubscribe { get; init; }
+}
+
+/// <summary>Which visits of a mail's readers are noticed.</summary>
+public sealed record Track
+{
+    public bool? Opens { get; init; }
+    /// <summary>Links of the HTML part.</summary>
+    public bool? Clicks { get; init; }
+    /// <summary>Links of the text part.</summary>
+    public bool? ClicksText { get; init; }
+}
+
+/// <summary>What a reader who unsubscribes ends.</summary>
+[JsonConverter(typeof(JsonStringEnumConverter<UnsubscribeScope>))]
+public enum UnsubscribeScope
+{
+    /// <summary>Nobody is offered to unsubscribe.</summary>
+    [JsonStringEnumMemberName("none")] None,
+    [JsonStringEnumMemberName("stream")] Stream,
+    [JsonStringEnumMemberName("project")] Project,
 }
 
 /// <summary>Whether recipients share one message.</summary>
@@ -135,6 +161,26 @@ public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, strin
     public string? Source { get; init; }
     /// <summary>Of <c>email.suppressed</c>: when the suppression was made.</summary>
     public DateTimeOffset? Since { get; init; }
+    /// <summary>Of <c>email.read_receipt</c>.</summary>
+    public EmailReceipt? Receipt { get; init; }
+    /// <summary>Of <c>email.unsubscribed</c>: <c>stream</c> or <c>project</c>.</summary>
+    public string? Scope { get; init; }
+    /// <summary>Of <c>email.opened</c> and <c>email.clicked</c>: the recipient's first of this kind for this mail.</summary>
+    public bool? First { get; init; }
+    /// <summary>Of <c>email.opened</c> and <c>email.clicked</c>: <c>human</c>, <c>proxy</c>, <c>prefetch</c> or <c>scanner</c>, as far as it can be told.</summary>
+    public string? Class { get; init; }
+    /// <summary>How sure the class is, 0 to 1.</summary>
+    public double? Confidence { get; init; }
+    /// <summary>Why it is taken for that.</summary>
+    public IReadOnlyList<string>? Reasons { get; init; }
+    /// <summary>The program, without its version.</summary>
+    public string? UserAgentFamily { get; init; }
+    /// <summary>Only where the project keeps it.</summary>
+    public string? Ip { get; init; }
+    /// <summary>Of <c>email.clicked</c>: where the link leads.</summary>
+    public string? Url { get; init; }
+    /// <summary>Of <c>email.clicked</c>: which link, counted from 1.</summary>
+    public int? Link { get; init; }
 
     /// <summary>Where to go on once this event is dealt with: what to give as <c>after</c>. Nothing is missed; up to 99 events before it may
     /// come again, known by their <see cref="Id"/>. Null within the first page of all.</summary>
@@ -146,6 +192,12 @@ public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, strin
 /// <param name="Type"><c>permanent</c>, <c>temporary</c> or <c>unknown</c>.</param>
 /// <param name="Reason">A word such as <c>unknown_user</c> or <c>mailbox_full</c>.</param>
 public sealed record EmailBounce(string Type, string Reason);
+
+/// <summary>What became of a mail at its reader's.</summary>
+/// <param name="Disposition">E.g. <c>displayed</c> or <c>deleted</c>.</param>
+/// <param name="Action"><c>manual</c> or <c>automatic</c>, if it is told.</param>
+/// <param name="Sending">Whether the notice was sent by a person or by a program.</param>
+public sealed record EmailReceipt(string Disposition, string? Action, string? Sending);
 
 /// <summary>A page of the feed.</summary>
 /// <param name="NextCursor">What to give as <c>after</c> next time; also when there is nothing new yet.</param>

@@ -14,6 +14,7 @@ using EmailApi.Relays;
 using EmailApi.Restore;
 using EmailApi.Statistics;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 
 namespace EmailApi;
 
@@ -54,6 +55,7 @@ public static class Program
         builder.AddEmails();          // request → validated → checked → stored
         builder.AddDelivery(settings);   // claimed → relayed → recorded
         builder.AddBounces();         // what comes back
+        builder.AddTracking(settings);   // what readers do with it
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddSuppressions(settings);   // addresses that must not be mailed
@@ -74,6 +76,7 @@ public static class Program
             app.MapEvents();
             app.MapStatistics();
             app.MapBounces();
+            app.MapTracking();
             app.MapCaptured();
             app.MapDashboard();
             app.MapOpenApi();

@@ -9,7 +9,7 @@ namespace EmailApi.Bounces;
 sealed record Change(RecipientState State, RecipientState[] From, BounceReason Reason, ReportedRecipient? Said)
 {
     /// <summary>Every case in one place.</summary>
-    /// <returns>Null when nothing becomes of it: a notice of delay or of handing on, an automatic reply, a receipt.</returns>
+    /// <returns>Null when nothing becomes of it: a notice of delay or of handing on, an automatic reply, a receipt, which is told and changes no state.</returns>
     public static Change? Of(ReportKind kind, ReportedRecipient? said) => (kind, said) switch
     {
         (ReportKind.Complaint, _) => new(RecipientState.Complained, [RecipientState.Sent, RecipientState.Delivered], BounceReason.Complaint, said),

@@ -81,6 +81,14 @@ public sealed class ReportIntake(EngineDatabase database, ReturnPath returnPath,
         var effect = ReportEffect.Unchanged;
         foreach (var (recipient, said) in pairs)
         {
+            if (report.Kind is ReportKind.ReadReceipt)
+            {
+                if (source.IsDryRun || said?.Disposition is not { } disposition || recipient.IsErased) continue;
+                if (recipient.State is RecipientState.Sending) return new(report, recipient, ReportEffect.TooEarly);
+                if (await ReportSql.TellReceiptAsync(database.Source, recipient, disposition, cancel)) effect = ReportEffect.Changed;
+                continue;
+            }
+
             var change = Change.Of(report.Kind, recipient.IsErased ? said?.WithoutWords() : said);
             if (change is null || source.IsDryRun) continue;
             if (recipient.State is RecipientState.Sending) return new(report, recipient, ReportEffect.TooEarly);

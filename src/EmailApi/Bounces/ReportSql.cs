@@ -33,6 +33,21 @@ static class ReportSql
         select count(*)::int from changed
         """;
 
+    /// <summary>A statement of its own, so that the next one sees what was told while this one waited.</summary>
+    const string LockSent = "select from recipients where email_id = $1 and n = $2 for update";
+
+    const string TellReceipt = """
+        with changed as (
+            update recipients r set sequence = r.sequence + 1
+            where r.email_id = $1 and r.n = $2 and r.state in ('sent', 'delivered', 'bounced', 'complained')
+                and not exists (select from events e where e.email_id = $1 and e.n = $2 and e.type = 'email.read_receipt' and e.data = $3)
+            returning r.email_id, r.n, r.sequence, r.project_id
+        ), told as (
+            insert into events (email_id, n, sequence, project_id, type, data) select email_id, n, sequence, project_id, 'email.read_receipt', $3 from changed
+        )
+        select count(*)::int from changed
+        """;
+
     /// <summary>The recipients of an email that a report may speak of.</summary>
     public static async Task<List<MatchedRecipient>> FindAsync(NpgsqlDataSource database, Guid emailId, bool isProven, ReportSource source, CancellationToken cancel)
     {
@@ -90,6 +105,29 @@ static class ReportSql
         if (suppression is not null) await SuppressionSql.AddAsync(connection, [suppression], cancel);
         await transaction.CommitAsync(cancel);
         return true;
+    }
+
+    /// <summary>Tells once that a recipient's program has sent a receipt; the state stays.</summary>
+    /// <returns>False when it was told before, or the mail never left.</returns>
+    public static async Task<bool> TellReceiptAsync(NpgsqlDataSource database, MatchedRecipient recipient, Disposition disposition, CancellationToken cancel)
+    {
+        var data = new EventData { Receipt = new(disposition.Type, disposition.Action, disposition.Sending) };
+        await using var batch = database.CreateBatch();
+        batch.BatchCommands.Add(IndexPlans.Command());
+        batch.BatchCommands.Add(new(LockSent) { Parameters = { new() { Value = recipient.EmailId }, new() { Value = recipient.N } } });
+        batch.BatchCommands.Add(new(TellReceipt)
+        {
+            Parameters =
+            {
+                new() { Value = recipient.EmailId }, new() { Value = recipient.N },
+                new() { Value = JsonSerializer.Serialize(data, ApiJson.Wire.EventData), NpgsqlDbType = NpgsqlDbType.Jsonb },
+            },
+        });
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
+        await reader.NextResultAsync(cancel);
+        await reader.ReadAsync(cancel);
+        return reader.GetInt32(0) > 0;
     }
 
     /// <summary>What the remote server said; null when the report does not tell.</summary>

@@ -55,12 +55,15 @@ public sealed class ReturnPath
     public DeliveryStatusNotification Reports { get; }
 
     /// <summary>The tag of a recipient, of today.</summary>
-    public string TagOf(Guid emailId, int n)
+    public string TagOf(Guid emailId, int n) => TagOf(emailId, n, clock.GetUtcNow());
+
+    /// <summary>The tag of a recipient that is good from a day on.</summary>
+    public string TagOf(Guid emailId, int n, DateTimeOffset day)
     {
         Span<byte> bytes = stackalloc byte[DataBytes + MacBytes];
         emailId.TryWriteBytes(bytes, bigEndian: true, out _);
         BinaryPrimitives.WriteUInt16BigEndian(bytes[16..], (ushort)n);
-        BinaryPrimitives.WriteUInt16BigEndian(bytes[18..], Today);
+        BinaryPrimitives.WriteUInt16BigEndian(bytes[18..], DayOf(day));
         Sign(bytes[..DataBytes], bytes[DataBytes..]);
         return Encode(bytes);
     }
@@ -107,12 +110,12 @@ public sealed class ReturnPath
         Span<byte> mac = stackalloc byte[MacBytes];
         Sign(bytes[..DataBytes], mac);
         if (!CryptographicOperations.FixedTimeEquals(mac, bytes[DataBytes..])) return null;
-        var age = Today - BinaryPrimitives.ReadUInt16BigEndian(bytes[18..]);
+        var age = DayOf(clock.GetUtcNow()) - BinaryPrimitives.ReadUInt16BigEndian(bytes[18..]);
         if (age is < -1 or > ValidDays) return null;
         return new(new Guid(bytes[..16], bigEndian: true), BinaryPrimitives.ReadUInt16BigEndian(bytes[16..]));
     }
 
-    ushort Today => (ushort)(clock.GetUtcNow() - FirstDay).TotalDays;
+    static ushort DayOf(DateTimeOffset at) => (ushort)(at - FirstDay).TotalDays;
 
     void Sign(ReadOnlySpan<byte> data, Span<byte> mac)
     {

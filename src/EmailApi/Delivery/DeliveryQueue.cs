@@ -5,6 +5,7 @@ using EmailApi.Http;
 using EmailApi.Pauses;
 using EmailApi.Restore;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 using Npgsql;
 
 namespace EmailApi.Delivery;
@@ -19,7 +20,12 @@ public sealed record Claimed(Guid EmailId, int N, int ProjectId, string Address,
 /// <param name="Document">Null when the content is gone.</param>
 public sealed record ClaimedEmail(
     Guid Id, Guid Token, int ProjectId, string Stream, string FromAddress, string InternetMessageId, DateTimeOffset Date,
-    EnvelopeKind Envelope, byte[]? Document, bool IsProtected, IReadOnlyList<Claimed> Recipients);
+    EnvelopeKind Envelope, byte[]? Document, bool IsProtected, IReadOnlyList<Claimed> Recipients)
+{
+    /// <summary>What is noticed of it; null: nothing.</summary>
+    public Tracked? Tracked { get; init; }
+    public string? TraceParent { get; init; }
+}
 
 /// <summary>Takes due recipients and keeps the leases on them alive. Every later write proves its lease by the token.</summary>
 public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, LastWork lastWork)
@@ -69,17 +75,17 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
         )
         select l.email_id, l.n, l.project_id, r.address, r.name, r.attempts, l.doubts, e.stream, e.from_address, e.internet_message_id,
                coalesce(e.send_at, e.created_at), e.envelope, c.is_protected,
-               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end, l.claims, x.reason, x.source, x.created_at
+               case when row_number() over (partition by l.email_id order by l.n) = 1 then c.document end, l.claims, x.reason, x.source, x.created_at, e.tracked, e.trace_parent
         from leased l
         join recipients r on r.email_id = l.email_id and r.n = l.n
         join emails e on e.id = l.email_id
         left join contents c on c.email_id = l.email_id
         left join lateral ({SuppressionSql.OfRecipient}) x on not e.overrides_suppression
         union all
-        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint, null, null, null
+        select s.email_id, 0, 0, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint, null, null, null, null, null
         from (select email_id from stopped where not exists (select from leased) limit 1) s   -- says only: look again
         union all
-        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint, null, null, null where not exists (select from checked)
+        select null, null, null, null, null, 0, 0::smallint, null, null, null, null, null, null, null, 0::smallint, null, null, null, null, null where not exists (select from checked)
         order by 1, 2
         """;
 
@@ -191,7 +197,8 @@ public sealed class DeliveryQueue(EngineDatabase database, EpochCheck epoch, Las
                 recipients = [];
                 emails.Add(new(emailId, token, reader.GetInt32(2), reader.GetString(7), reader.GetString(8), reader.GetString(9),
                     reader.GetFieldValue<DateTimeOffset>(10), Words.Parse<EnvelopeKind>(reader.GetString(11)),
-                    reader.IsDBNull(13) ? null : reader.GetFieldValue<byte[]>(13), !reader.IsDBNull(12) && reader.GetBoolean(12), recipients));
+                    reader.IsDBNull(13) ? null : reader.GetFieldValue<byte[]>(13), !reader.IsDBNull(12) && reader.GetBoolean(12), recipients)
+                { Tracked = reader.IsDBNull(18) ? null : (Tracked)reader.GetInt16(18), TraceParent = reader.IsDBNull(19) ? null : reader.GetString(19) });
             }
 
             recipients.Add(new(emailId, reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3),

@@ -2,9 +2,11 @@ using EmailApi.Bounces;
 using EmailApi.Data;
 using EmailApi.Delivery.Journal;
 using EmailApi.Emails;
+using EmailApi.Operations;
 using EmailApi.Projects;
 using EmailApi.Relays;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 using Microsoft.EntityFrameworkCore;
 using Stream = EmailApi.Projects.Stream;
 
@@ -12,7 +14,7 @@ namespace EmailApi.Delivery;
 
 /// <summary>Composes a claimed email, hands it to the relay and gives the outcomes to the recorder. No transaction is open meanwhile.</summary>
 public sealed partial class EmailSender(
-    IDbContextFactory<EmailDb> databases, ContentCodec codec, ReturnPath returnPath, StreamCatalog streams, LaneRuns runs, TakenJournal journal, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
+    IDbContextFactory<EmailDb> databases, ContentCodec codec, ReturnPath returnPath, TrackedCopies copies, StreamCatalog streams, LaneRuns runs, TakenJournal journal, OutcomeRecorder recorder, DeliveryQueue queue, DeliverySignals signals, TimeProvider clock, ILogger<EmailSender> logger)
     : IDisposable
 {
     /// <summary>After its limit a dialogue is given so long to end.</summary>
@@ -29,7 +31,7 @@ public sealed partial class EmailSender(
     public void Send(RelayConnections relay, ClaimedEmail email)
     {
         if (email.Recipients.Any(r => r.Suppressed is not null)) email = WithoutSuppressed(relay, email);
-        foreach (var recipients in returnPath.IsOn ? email.Recipients.Select(r => new[] { r }) : Transactions(email))
+        foreach (var recipients in returnPath.IsOn || email.Tracked?.IsPersonal() is true ? email.Recipients.Select(r => new[] { r }) : Transactions(email))
         {
             Interlocked.Increment(ref sending);
             _ = SendAsync(relay, email, recipients);
@@ -67,8 +69,10 @@ public sealed partial class EmailSender(
 
     async Task SendAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
     {
+        using var span = Traces.Deliver(email, relay.Relay.Name, recipients.Count);
         var startedAt = clock.GetTimestamp();
         var dialogue = await TryAsync(relay, email, recipients);
+        span.End(dialogue.Outcomes);
         var endedAt = clock.GetTimestamp();
         var kept = recipients.Select((r, i) => dialogue.Outcomes[i] is Outcome.Replied { IsTaken: true } taken ? Keep(r, taken.Reply) : null).ToList();
         try
@@ -145,6 +149,7 @@ public sealed partial class EmailSender(
             await using var db = await databases.CreateDbContextAsync(c);
             return await db.BlobsAsync(email.ProjectId, hashes, c);
         }, cancel));
+        if (email.Tracked is { } tracked) content = copies.Of(content, tracked, new(email.ProjectId, email.Id, recipients[0].N), email.Date);
         var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
         using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
         handOver();
@@ -157,7 +162,8 @@ public sealed partial class EmailSender(
         var needsSmtpUtf8 = isHeaderUtf8 || addresses.Any(Address.NeedsSmtpUtf8);
         if (!returnPath.IsOn) return new(email.FromAddress, addresses, needsSmtpUtf8);
 
-        var tag = returnPath.TagOf(email.Id, recipients[0].N);
+        // Programs tell by themselves that a mail was read only where the notice goes to the return path (RFC 8098 §2.1): one tag for both, the same on each attempt.
+        var tag = email.Tracked is { } tracked && tracked.HasFlag(Tracked.ReturnReceipt) ? returnPath.TagOf(email.Id, recipients[0].N, email.Date) : returnPath.TagOf(email.Id, recipients[0].N);
         return new(returnPath.Of(tag), addresses, needsSmtpUtf8) { Id = tag, Reports = returnPath.Reports };
     }
 

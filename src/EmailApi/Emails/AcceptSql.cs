@@ -4,6 +4,7 @@ using EmailApi.Http;
 using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 using Npgsql;
 
 namespace EmailApi.Emails;
@@ -123,12 +124,12 @@ static class AcceptSql
 
         batch.BatchCommands.Add(new("""
             insert into emails (id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                                tags, metadata, created_at, send_at, expires_at, has_own_expiry, overrides_suppression)
+                                tags, metadata, created_at, send_at, expires_at, has_own_expiry, overrides_suppression, tracked, trace_parent)
             select id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life), expires_at is not null, overrides_suppression
-            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                   tags, metadata, now(), send_at, coalesce(expires_at, coalesce(send_at, now()) + life), expires_at is not null, overrides_suppression, tracked, trace_parent
+            from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                 as u(id, project_id, key_id, stream, from_address, from_name, subject, internet_message_id, envelope, is_sensitive,
-                     tags, metadata, send_at, expires_at, life, overrides_suppression)
+                     tags, metadata, send_at, expires_at, life, overrides_suppression, tracked, trace_parent)
             """)
         {
             Parameters =
@@ -138,7 +139,8 @@ static class AcceptSql
                 SqlArray.Of(drafts.Select(d => d.IsSensitive ? null : d.Content.Subject)), SqlArray.Of(drafts.Select(d => d.InternetMessageId)), SqlArray.Of(drafts.Select(d => d.Envelope.Word())),
                 SqlArray.Of(drafts.Select(d => d.IsSensitive)), SqlArray.Jsonb(drafts.Select(d => d.Tags)), SqlArray.Json(drafts.Select(d => d.Metadata)),
                 SqlArray.Of(drafts.Select(d => d.SendAt)), SqlArray.Of(drafts.Select(d => d.ExpiresAt)), SqlArray.Of(drafts.Select(d => d.Stream.Life)),
-                SqlArray.Of(drafts.Select(d => d.OverridesSuppression)),
+                SqlArray.Of(drafts.Select(d => d.OverridesSuppression)), SqlArray.Of(drafts.Select(d => d.Tracked is Tracked.None ? (short?)null : (short)d.Tracked)),
+                SqlArray.Of(drafts.Select(d => d.TraceParent)),
             },
         });
         batch.BatchCommands.Add(new("""

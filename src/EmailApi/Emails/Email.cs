@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Tracking;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -36,6 +37,10 @@ public sealed class Email : IEntityTypeConfiguration<Email>
     public bool HasOwnExpiry { get; init; }
     /// <summary>It goes to suppressed addresses too.</summary>
     public bool OverridesSuppression { get; init; }
+    /// <summary>The span that brought it (W3C traceparent), so that its trace goes on; null: none did.</summary>
+    public string? TraceParent { get; init; }
+    /// <summary>What is noticed of it; null: nothing.</summary>
+    public Tracked? Tracked { get; init; }
 
     public void Configure(EntityTypeBuilder<Email> email)
     {

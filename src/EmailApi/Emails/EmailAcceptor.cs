@@ -2,8 +2,10 @@ using System.Text.Json;
 using EmailApi.Delivery;
 using EmailApi.Http;
 using EmailApi.Limits;
+using EmailApi.Operations;
 using EmailApi.Projects;
 using EmailApi.Relays;
+using EmailApi.Tracking;
 using FluentValidation;
 
 namespace EmailApi.Emails;
@@ -14,7 +16,7 @@ public sealed record Idempotency(string Key, byte[] Fingerprint);
 /// <summary>The one way in: every door hands its mail here. When a call returns, the mail is committed and the rows are the queue.</summary>
 public sealed class EmailAcceptor(
     IValidator<SendEmailRequest> validator, StreamCatalog streams, RelayCatalog relays, ContentCodec codec, AcceptWriter writer,
-    SendLimits limits, DeliverySignals signals, TimeProvider clock)
+    SendLimits limits, DeliverySignals signals, PublicUrl publicUrl, TimeProvider clock)
 {
     public const int MaxBatch = 1000;
 
@@ -28,6 +30,7 @@ public sealed class EmailAcceptor(
     /// <exception cref="ProblemException">422 when the request is not valid, or its idempotency key was used for another; 429 by a limit.</exception>
     public async Task<AcceptedAnswer> AcceptAsync(SendEmailRequest request, Caller caller, Idempotency? idempotency, CancellationToken cancel)
     {
+        using var span = Traces.Accept();
         await limits.TakeRateAsync(caller, 1);
         var (draft, refusal) = await CheckAsync(request, caller, pointer: "#", cancel);
         if (draft is null) return await writer.FindAnswerAsync(caller.ProjectId, idempotency, cancel) ?? throw refusal!;
@@ -43,6 +46,7 @@ public sealed class EmailAcceptor(
         if (request.Items.Count is 0 or > MaxBatch)
             throw Validation.Invalid([new("#", "count", $"A batch has 1 to {MaxBatch:N0} mails; this one has {request.Items.Count:N0}.")]);
 
+        using var span = Traces.Accept();
         await limits.TakeRateAsync(caller, request.Items.Count);
         var drafts = new List<EmailDraft>(request.Items.Count);
         var results = new List<Func<BatchItem>>(request.Items.Count);   // a draft's status may still change
@@ -121,12 +125,14 @@ public sealed class EmailAcceptor(
         var name = request.Stream ?? Projects.Stream.Transactional;
         var stream = await streams.FindAsync(caller.ProjectId, name, cancel);
         if (stream is null && name.Length > 0) errors.Add(new(pointer + "/stream", "unknown_stream", $"The project has no stream {JsonPointer.Short(name)}; leave the field out for transactional."));
+        var tracked = stream is null ? Tracked.None : TrackRules.Resolve(request, caller, stream);
+        errors.AddRange(publicUrl.Refuse(request, tracked, pointer));
         if (errors.Count > 0) return (null, Validation.Invalid(errors));
 
         var bounds = KeyBounds.Broken(request, caller, pointer).ToList();
         return bounds.Count > 0
             ? (null, Validation.Refusal(ProblemKind.NotAllowed, bounds))
-            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(caller.Mode), codec, clock.GetUtcNow()), null);
+            : (EmailDraft.Of(request, caller, stream!, relays.LaneOf(caller.Mode), tracked, publicUrl.Root, codec, clock.GetUtcNow()), null);
     }
 
     static ProblemException Together(List<ProblemException> refusals) =>

@@ -1,3 +1,6 @@
+using System.Text.Json.Serialization;
+using EmailApi.Tracking;
+
 namespace EmailApi.Emails;
 
 /// <summary>An address with the name shown beside it (RFC 5322 §3.4).</summary>
@@ -25,4 +28,12 @@ public sealed record EmailContent
     public string? Text { get; init; }
     public IReadOnlyList<HeaderField> Headers { get; init; } = [];
     public IReadOnlyList<AttachmentPart> Attachments { get; init; } = [];
+
+    /// <summary>What is replaced in each recipient's copy; null: nothing.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TrackingPlan? Plan { get; init; }
+
+    /// <summary>Of a copy: who is told when it is read (RFC 8098 §2.1); null: nobody is.</summary>
+    [JsonIgnore]
+    public string? ReceiptTo { get; init; }
 }

@@ -1,8 +1,10 @@
 using System.Text.Json;
 using EmailApi.Http;
+using EmailApi.Operations;
 using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 using Stream = EmailApi.Projects.Stream;
 
 namespace EmailApi.Emails;
@@ -27,6 +29,8 @@ public sealed record EmailDraft
     public DateTimeOffset? ExpiresAt { get; init; }
 
     public bool OverridesSuppression { get; init; }
+    public string? TraceParent { get; } = Traces.Parent();
+    public Tracked Tracked { get; init; }
 
     /// <summary>Set while it is written, when a pause stops it.</summary>
     internal Stop? Stop { get; set; }
@@ -56,7 +60,8 @@ public sealed record EmailDraft
     public string InternetMessageId => $"{Id:n}@{Address.Domain(Address.ToWire(Content.From.Email))}";
 
     /// <param name="request">One that passed the validator.</param>
-    public static EmailDraft Of(SendEmailRequest request, Caller caller, Stream stream, string lane, ContentCodec codec, DateTimeOffset now)
+    /// <param name="publicRoot">Where readers reach this server.</param>
+    public static EmailDraft Of(SendEmailRequest request, Caller caller, Stream stream, string lane, Tracked tracked, string? publicRoot, ContentCodec codec, DateTimeOffset now)
     {
         var id = Guid.CreateVersion7(now);
         Guid? owner = request.Sensitive is true ? id : null;
@@ -74,6 +79,7 @@ public sealed record EmailDraft
             Attachments = [.. attachments.Select(a => new AttachmentPart(a.Input.Filename!,
                 a.Input.ContentType ?? MimeKit.MimeTypes.GetMimeType(a.Input.Filename!), a.Input.ContentId, a.Blob.Hex, a.Blob.Bytes.Length))],
         };
+        if (TrackingPlan.Of(content, tracked, publicRoot) is { } plan) content = content with { Plan = plan };
         return new()
         {
             Id = id,
@@ -90,6 +96,7 @@ public sealed record EmailDraft
             SendAt = Instant.OrNull(request.SendAt) is { } sendAt && sendAt > now ? sendAt : null,
             ExpiresAt = Instant.OrNull(request.ExpiresAt),
             OverridesSuppression = request.OverrideSuppression is true,
+            Tracked = tracked,
         };
     }
 }

@@ -3,6 +3,7 @@ using EmailApi.Data;
 using EmailApi.Http;
 using EmailApi.Projects;
 using EmailApi.Relays;
+using EmailApi.Tracking;
 using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Emails;
@@ -19,8 +20,8 @@ public static class GetContent
             [.. content.Attachments.Select(a => new AttachmentResponse(a.FileName, a.ContentType, a.ContentId, a.SizeBytes, Convert.ToHexStringLower(SHA256.HashData(blobs[a.Hash])), blobs[a.Hash]))]);
     }
 
-    /// <summary>The message as a relay gets it; with separate envelopes, the first recipient's copy.</summary>
-    public static async Task<IResult> HandleRawAsync(string id, Caller caller, HttpContext http, EmailDb db, ContentCodec codec, CancellationToken cancel)
+    /// <summary>The message as a relay gets it; with separate envelopes or tracking, the first recipient's copy.</summary>
+    public static async Task<IResult> HandleRawAsync(string id, Caller caller, HttpContext http, EmailDb db, ContentCodec codec, TrackedCopies copies, CancellationToken cancel)
     {
         var email = await db.FindAsync(id, caller, cancel);
         var (content, blobs) = await ReadAsync(email, db, codec, cancel);
@@ -31,7 +32,9 @@ public static class GetContent
             only = new(first.Address, first.Name);
         }
 
-        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.SendAt ?? email.CreatedAt, part => new MemoryStream(blobs[part.Hash]), only);
+        var date = email.SendAt ?? email.CreatedAt;
+        if (email.Tracked is { } tracked) content = copies.Of(content, tracked, new(email.ProjectId, email.Id, N: 1), date);
+        using var message = MimeComposer.Compose(content, email.InternetMessageId, date, part => new MemoryStream(blobs[part.Hash]), only);
         RawMessage.Protect(http.Response);
         return Results.Bytes(MimeComposer.ToBytes(message), RawMessage.MediaType, $"{id}.eml");
     }

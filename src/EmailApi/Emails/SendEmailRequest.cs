@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using EmailApi.Tracking;
 
 namespace EmailApi.Emails;
 
@@ -39,6 +40,13 @@ public sealed record SendEmailRequest
     public bool? Sensitive { get; init; }
     /// <summary>Sends to suppressed addresses too. Needs the scope <c>override_suppression</c>.</summary>
     public bool? OverrideSuppression { get; init; }
+
+    /// <summary>Which visits are noticed; what is left out follows from the key, then from the stream.</summary>
+    public TrackInput? Track { get; init; }
+    /// <summary>Asks the reader's program for a notification (RFC 8098); left out: as the key, then the stream has it.</summary>
+    public bool? ReturnReceipt { get; init; }
+    /// <summary>Offers one-click unsubscribing (RFC 8058) from the <c>stream</c> or the <c>project</c>, or <c>none</c>; left out: as the stream has it.</summary>
+    public string? Unsubscribe { get; init; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using EmailApi.Http;
+using EmailApi.Tracking;
 using FluentValidation;
 
 namespace EmailApi.Emails;
@@ -16,7 +17,7 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
     public const int MaxTagLength = 256;
     public const int MaxMetadataBytes = 16 * 1024;
 
-    static readonly string[] ComesLater = ["template", "track", "return_receipt"];
+    static readonly string[] ComesLater = ["template"];
 
     public SendEmailValidator(TimeProvider clock)
     {
@@ -32,6 +33,10 @@ public sealed class SendEmailValidator : AbstractValidator<SendEmailRequest>
 
             if (request.Envelope is not null && !Words.TryParse<EnvelopeKind>(request.Envelope, out _))
                 context.Add("unknown_value", "Give shared or separate.", "envelope");
+            context.CheckTrack(request.Track);
+            context.CheckUnsubscribe(request.Unsubscribe);
+            if (request.Unsubscribe is "stream" or "project" && TrackRules.OwnUnsubscribe(request) is { } own)
+                context.Add("contradiction", "unsubscribe writes this field; leave one of them out.", "headers", own);
             if (request.Stream is "") context.Add("required", "Name a stream, or leave the field out.", "stream");
         });
     }

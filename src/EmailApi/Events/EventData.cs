@@ -11,6 +11,12 @@ public sealed record ReplyResponse(int? Code, string? Enhanced, string Text);
 /// <param name="Reason">One of the reason words of docs/bounces.md.</param>
 public sealed record BounceResponse(string Type, string Reason);
 
+/// <summary>What became of a mail at its reader's (RFC 8098 §3.2.6).</summary>
+/// <param name="Disposition"><c>displayed</c>, <c>deleted</c>, <c>dispatched</c> or <c>processed</c>, or what else the program says.</param>
+/// <param name="Action"><c>manual</c>: a person did it; <c>automatic</c>: a program.</param>
+/// <param name="Sending"><c>manual</c>: a person let the notice go; <c>automatic</c>: a program.</param>
+public sealed record ReceiptResponse(string Disposition, string? Action, string? Sending);
+
 /// <summary>What an event says beside its type.</summary>
 public sealed record EventData
 {
@@ -30,4 +36,27 @@ public sealed record EventData
     public string? Source { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DateTimeOffset? Since { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ReceiptResponse? Receipt { get; init; }
+    /// <summary>Of an unsubscription: <c>stream</c> or <c>project</c>.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Scope { get; init; }
+
+    // Of an open or a click; statistics read first and class in SQL.
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? First { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Class { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Confidence { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Reasons { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? UserAgentFamily { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Ip { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Url { get; init; }
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Link { get; init; }
 }

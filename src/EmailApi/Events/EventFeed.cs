@@ -115,10 +115,43 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DateTimeOffset? Since { get; init; }
 
+    /// <summary>Of <c>email.read_receipt</c>: what became of the mail at its reader's.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public ReceiptResponse? Receipt { get; init; }
+    /// <summary>Of <c>email.unsubscribed</c>: what it ends, the mail of the stream or of the project.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Scope { get; init; }
+    /// <summary>Of <c>email.opened</c> and <c>email.clicked</c>: the recipient's first of this kind for this mail.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public bool? First { get; init; }
+    /// <summary>Of <c>email.opened</c> and <c>email.clicked</c>: who or what it is taken for.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Class { get; init; }
+    /// <summary>How sure the class is, 0 to 1.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Confidence { get; init; }
+    /// <summary>Why, in words; see docs/tracking.md.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Reasons { get; init; }
+    /// <summary>The program, without its version.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? UserAgentFamily { get; init; }
+    /// <summary>Only where the project's <c>keeps_ip</c> is on.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Ip { get; init; }
+    /// <summary>Of <c>email.clicked</c>: where the link leads.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Url { get; init; }
+    /// <summary>Of <c>email.clicked</c>: which link, counted from 1.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? Link { get; init; }
+
     internal static EventResponse Of(Guid emailId, int n, int sequence, string type, DateTimeOffset at, string? data, string? address)
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
-        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since };
+        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since,
+            Receipt = said?.Receipt, Scope = said?.Scope, First = said?.First, Class = said?.Class, Confidence = said?.Confidence, Reasons = said?.Reasons,
+            UserAgentFamily = said?.UserAgentFamily, Ip = said?.Ip, Url = said?.Url, Link = said?.Link };
     }
 }

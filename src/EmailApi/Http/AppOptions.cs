@@ -31,6 +31,8 @@ public sealed class AppOptions
     public CaptureOptions Capture { get; init; } = new();
     public PostgresOptions Postgres { get; init; } = new();
     public List<RelayOptions> Relays { get; init; } = [];
+    /// <summary>Where readers of mail reach this server: the beginning of the links for tracking and unsubscribing. The same on all nodes that accept.</summary>
+    public string? PublicUrl { get; init; }
     /// <summary>Addresses of the proxies whose X-Forwarded-* headers count.</summary>
     public List<string> TrustedProxies { get; init; } = [];
 

@@ -25,9 +25,13 @@ static class AppOptionsValidator
         foreach (var twice in options.Relays.GroupBy(r => r.Name).Where(g => g.Count() > 1))
             failures.Add($"EmailApi__Relays: two relays are named {twice.Key}; give each a name of its own.");
         if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: give 32 bytes as base64; `openssl rand -base64 32` makes one.");
+        if (options.PublicUrl is { Length: > 0 } url && !IsPublicUrl(url)) failures.Add("EmailApi__PublicUrl: give an address that links can begin with, such as https://mail.example.jp, without user, query and fragment.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
         return failures;
+
+        static bool IsPublicUrl(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.Host.Length > 0
+            && uri.UserInfo.Length + uri.Query.Length + uri.Fragment.Length == 0 && url.Length <= 200 && System.Text.Ascii.IsValid(uri.AbsoluteUri);
 
         void Check(object part, string path)
         {

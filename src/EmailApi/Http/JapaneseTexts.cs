@@ -56,6 +56,19 @@ static class JapaneseTexts
         ["There is no field {0}; leave it out."] = "{0} というフィールドはありません。取り除いてください。",
         ["{0} is a whole number; {1} is not."] = "{0} は整数で指定してください。指定された値：{1}",
 
+        // tracking
+        ["Give none, stream or project."] = "none、stream、project のいずれかを指定してください。",
+        ["unsubscribe writes this field; leave one of them out."] = "このヘッダーは unsubscribe の指定で書き込まれます。どちらか一方だけを指定してください。",
+        ["Tracking and unsubscribing need EmailApi__PublicUrl, where readers reach this server; have it set, or leave the field out."] = "追跡と配信停止には、受信者がこのサーバーに接続するための EmailApi__PublicUrl の設定が必要です。設定を依頼するか、このフィールドを取り除いてください。",
+        ["The key or the stream asks for tracking or unsubscribing, which need EmailApi__PublicUrl, where readers reach this server; have it set, or switch them off."] = "キーまたはストリームの設定で追跡か配信停止が有効になっていますが、受信者がこのサーバーに接続するための EmailApi__PublicUrl が設定されていません。設定を依頼するか、有効になっている設定を解除してください。",
+        ["This address leads nowhere: it was changed on its way, or its mail is kept no longer."] = "このアドレスは無効です。途中で書き換えられたか、メールの保存期間が過ぎています。",
+        ["Unsubscribe"] = "配信を停止する",
+        ["You have unsubscribed"] = "配信を停止しました",
+        ["Do you want to receive no more mail from {0}?"] = "{0} からのメールの配信を停止しますか？",
+        ["Do you want to receive no more mail of this kind from {0}?"] = "{0} からのこの種類のメールの配信を停止しますか？",
+        ["You will receive no more mail from {0}."] = "{0} からのメールは今後届きません。",
+        ["You will receive no more mail of this kind from {0}."] = "{0} からのこの種類のメールは今後届きません。",
+
         // suppressions
         ["There is no reason {0}; there are {1}."] = "{0} という理由はありません。使えるのは {1} です。",
         ["There is no source {0}; there are {1}."] = "{0} という登録元はありません。使えるのは {1} です。",
@@ -280,7 +293,7 @@ static class JapaneseTexts
         ["A test key makes test keys only; give \"mode\": \"test\"."] = "テスト用のキーで作れるのはテスト用のキーだけです。\"mode\": \"test\" を指定してください。",
         ["A key gives no more than it has; this one lacks {0}."] = "キーが持たないスコープは与えられません。このキーには {0} がありません。",
         ["There is no key with this id in the key's project."] = "キーのプロジェクトに、この id のキーはありません。",
-        ["Give the new rate limit, an empty object for the default."] = "新しいレート制限を指定してください。空のオブジェクトなら既定値に戻ります。",
+        ["Give what is to change: the rate limit, track or return_receipt."] = "変更する内容を指定してください（レート制限、track、return_receipt のいずれか）。",
         ["Give at least one of {0}."] = "{0} のうち少なくとも一つを指定してください。",
         ["A scope is one of {0}."] = "スコープは {0} のいずれかです。",
         ["Give live or test."] = "live か test を指定してください。",

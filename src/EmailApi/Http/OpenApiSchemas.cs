@@ -7,6 +7,7 @@ using EmailApi.Emails;
 using EmailApi.Events;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
+using EmailApi.Tracking;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -25,7 +26,6 @@ sealed class OpenApiSchemas : ISchemaFilter
         [typeof(RescheduleRequest)] = ["send_at"],
         [typeof(ResolveRequest)] = ["as"],
         [typeof(CreateKeyRequest)] = ["name", "scopes"],
-        [typeof(ChangeKeyRequest)] = ["rate_limit"],
         [typeof(SuppressionRequest)] = ["email"],
     };
 
@@ -78,6 +78,8 @@ sealed class OpenApiSchemas : ISchemaFilter
             case "reason" when type == typeof(ReportedRecipientResponse) || type == typeof(BounceResponse): property.Enum = Of(Words.All<BounceReason>()); break;
             case "reason" when type == typeof(SuppressionRequest) || type == typeof(SuppressionResponse): property.Enum = Of(Suppression.Reasons); break;
             case "source" when type == typeof(SuppressionResponse): property.Enum = Of(Words.All<SuppressionSource>()); break;
+            case "unsubscribe": property.Enum = Of(Words.All<UnsubscribeScope>()); break;
+            case "class": property.Enum = Of(Words.All<HitClass>()); break;
             case "waiting" or "final": property.Description = "Recipients by state."; break;
         }
     }

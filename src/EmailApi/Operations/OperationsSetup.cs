@@ -2,8 +2,11 @@ using EmailApi.Http;
 using EmailApi.Projects;
 using Hangfire;
 using Hangfire.Dashboard;
+using OpenTelemetry;
+using OpenTelemetry.Logs;
 using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
+using OpenTelemetry.Trace;
 
 namespace EmailApi.Operations;
 
@@ -20,9 +23,24 @@ public static class OperationsSetup
         builder.Services.AddSingleton<QueueMetrics>();
         if (settings.Delivers) builder.Services.AddHostedService(services => services.GetRequiredService<QueueMetrics>());
         builder.Services.AddHostedService<Greeting>();
-        builder.Services.AddOpenTelemetry().ConfigureResource(r => r.AddService("EmailApi")).WithMetrics(m => m
-            .AddMeter(Metrics.Meter, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", "Npgsql")
-            .AddPrometheusExporter());
+        AddTelemetry(builder.Services.AddOpenTelemetry().ConfigureResource(r => r.AddService(builder.Configuration["OTEL_SERVICE_NAME"] ?? "EmailApi")), builder.Configuration);
+    }
+
+    /// <summary>Metrics for Prometheus always; traces, metrics and logs by OTLP where the standard variables say to whom.</summary>
+    static void AddTelemetry(OpenTelemetryBuilder telemetry, ConfigurationManager configuration)
+    {
+        telemetry.WithMetrics(metrics =>
+        {
+            metrics.AddMeter(Metrics.Meter, "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel", "System.Runtime", "Npgsql").AddPrometheusExporter();
+            if (IsCollected("METRICS")) metrics.AddOtlpExporter();
+        });
+        if (IsCollected("LOGS")) telemetry.WithLogging(logs => logs.AddOtlpExporter());
+        // Health is asked for all day; the paths of tracked links are keys.
+        if (IsCollected("TRACES"))
+            telemetry.WithTracing(traces => traces.AddSource(Traces.Name).AddAspNetCoreInstrumentation(o => o.Filter = http => http.Request.Path.StartsWithSegments("/v1")).AddOtlpExporter());
+
+        bool IsCollected(string signal) =>
+            !string.IsNullOrWhiteSpace(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]) || !string.IsNullOrWhiteSpace(configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"]);
     }
 
     public static void MapOperations(this WebApplication app)

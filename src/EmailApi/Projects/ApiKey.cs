@@ -38,6 +38,12 @@ public sealed class ApiKey : IEntityTypeConfiguration<ApiKey>
     /// <summary>Mails a second, and at once; null: what holds by default.</summary>
     public int? RatePerSecond { get; set; }
     public int? RateBurst { get; set; }
+    /// <summary>What its mail gets that says nothing itself; null: the stream decides.</summary>
+    public bool? TrackOpens { get; set; }
+    public bool? TrackClicks { get; set; }
+    public bool? TrackClicksText { get; set; }
+    public bool? ReturnReceipt { get; set; }
+
     /// <summary>Only there when it was asked for.</summary>
     public Project? Project { get; init; }
 

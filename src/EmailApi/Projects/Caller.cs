@@ -16,6 +16,7 @@ public sealed record Caller(int ProjectId, string KeyId)
     /// <summary>Null: none.</summary>
     public RateLimit? Rate { get; init; }
     public ProjectLimits Limits { get; init; } = ProjectLimits.None;
+    public KeyTracking Track { get; init; } = KeyTracking.Silent;
 
     /// <summary>Before something is changed that all keys of the project share.</summary>
     /// <exception cref="ProblemException">403 for a key that is bound to something, or a test key.</exception>
@@ -36,6 +37,7 @@ public sealed record Caller(int ProjectId, string KeyId)
         Recipients = key.Recipients,
         Rate = key.Rate,
         Limits = key.Project?.Limits ?? ProjectLimits.None,
+        Track = new(key.TrackOpens, key.TrackClicks, key.TrackClicksText, key.ReturnReceipt),
     };
 
     public bool MaySendAs(string address) => Senders.Count == 0 || Senders.Any(s => AddressPattern.Covers(s, address));
@@ -54,6 +56,12 @@ public sealed record Caller(int ProjectId, string KeyId)
         http.Items[typeof(Caller)] as Caller ?? throw new InvalidOperationException("The endpoint demands no scope.");
 
     internal void StandBehind(HttpContext http) => http.Items[typeof(Caller)] = this;
+}
+
+/// <summary>What a key says of its mail's tracking; null: nothing.</summary>
+public sealed record KeyTracking(bool? Opens, bool? Clicks, bool? ClicksText, bool? ReturnReceipt)
+{
+    public static readonly KeyTracking Silent = new(null, null, null, null);
 }
 
 /// <summary>What a key may do.</summary>

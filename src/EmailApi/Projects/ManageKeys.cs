@@ -4,18 +4,20 @@ using EmailApi.Data;
 using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Limits;
+using EmailApi.Tracking;
 using FluentValidation;
 using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Projects;
 
-/// <summary>/v1/keys: made, shown without their secret, slowed down or sped up, revoked. What a key may do is not changed: make another and revoke this one.</summary>
+/// <summary>/v1/keys: made, shown without their secret, given another rate or other tracking, revoked. What a key may do is not changed: make another and revoke this one.</summary>
 public static class ManageKeys
 {
     public static async Task<IResult> CreateAsync(
-        RequestBody<CreateKeyRequest> body, Caller caller, IValidator<CreateKeyRequest> validator, ProjectAccess access, EmailDb db, CancellationToken cancel)
+        RequestBody<CreateKeyRequest> body, Caller caller, IValidator<CreateKeyRequest> validator, ProjectAccess access, EmailDb db, PublicUrl publicUrl, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
+        publicUrl.Demand(request.Track, unsubscribe: null);
         if (caller.IsBound) throw Bound();
         if (caller.Mode is KeyMode.Test && request.Mode is not "test") throw new ProblemException(ProblemKind.Forbidden, "A test key makes test keys only; give \"mode\": \"test\".");
         if (request.Scopes!.Except(caller.Scopes).ToList() is { Count: > 0 } more)
@@ -49,6 +51,10 @@ public static class ManageKeys
             ExpiresAt = Instant.OrNull(request.ExpiresAt),
             RatePerSecond = request.RateLimit?.Value?.PerSecond,
             RateBurst = request.RateLimit?.Value?.Burst,
+            TrackOpens = request.Track?.Opens,
+            TrackClicks = request.Track?.Clicks,
+            TrackClicksText = request.Track?.ClicksText,
+            ReturnReceipt = request.ReturnReceipt,
         };
         return (key, token);
     }
@@ -64,15 +70,18 @@ public static class ManageKeys
     public static async Task<KeyResponse> GetAsync(string id, Caller caller, EmailDb db, CancellationToken cancel) =>
         KeyResponse.Of(await Of(caller, db).SingleOrDefaultAsync(k => k.Id == id, cancel) ?? throw Unknown());
 
-    /// <summary>Gives a key another rate limit; every node knows it within 5 s.</summary>
+    /// <summary>Gives a key another rate limit or other tracking; every node knows it within 5 s.</summary>
     public static async Task<KeyResponse> ChangeAsync(
-        string id, RequestBody<ChangeKeyRequest> body, Caller caller, IValidator<ChangeKeyRequest> validator, ProjectAccess access, EmailDb db, ApiKeys keys, CancellationToken cancel)
+        string id, RequestBody<ChangeKeyRequest> body, Caller caller, IValidator<ChangeKeyRequest> validator, ProjectAccess access, EmailDb db, ApiKeys keys, PublicUrl publicUrl, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
+        publicUrl.Demand(request.Track, unsubscribe: null);
         if (caller.IsBound) throw Bound();
         var key = await Of(caller, db).AsTracking().SingleOrDefaultAsync(k => k.Id == id && (caller.Mode == KeyMode.Live || k.Mode == KeyMode.Test), cancel) ?? throw Unknown();
         await CheckRateAsync(request.RateLimit, caller.ProjectId, caller, access, db, cancel);
-        (key.RatePerSecond, key.RateBurst) = (request.RateLimit!.Value?.PerSecond, request.RateLimit.Value?.Burst);
+        if (request.RateLimit is { } rate) (key.RatePerSecond, key.RateBurst) = (rate.Value?.PerSecond, rate.Value?.Burst);
+        if (request.Track is { } track) (key.TrackOpens, key.TrackClicks, key.TrackClicksText) = (track.Opens, track.Clicks, track.ClicksText);
+        if (request.IsReceiptGiven) key.ReturnReceipt = request.ReturnReceipt;
         await db.SaveChangesAsync(cancel);
         keys.Forget(id);
         return KeyResponse.Of(key);
@@ -136,6 +145,10 @@ public sealed record CreateKeyRequest
     public string? ExpiresAt { get; init; }
     /// <summary>Left out: 1,000 mails a second, 2,000 at once. More, or more than the project's limit where that is higher, is given by who runs the server.</summary>
     public RateLimitInput? RateLimit { get; init; }
+    /// <summary>What the key's mail gets that says nothing itself; what is left out, the stream decides.</summary>
+    public TrackInput? Track { get; init; }
+    /// <summary>Asks readers' programs for a notification (RFC 8098); left out: the stream decides.</summary>
+    public bool? ReturnReceipt { get; init; }
     /// <summary>For keys of project <c>default</c>: the id of the project that the key is for.</summary>
     public string? Project { get; init; }
 
@@ -148,6 +161,20 @@ public sealed record ChangeKeyRequest
 {
     /// <summary>An empty object brings back what holds by default.</summary>
     public RateLimitInput? RateLimit { get; init; }
+    /// <summary>Takes the place of all that the key said; what is left out, the stream decides again.</summary>
+    public TrackInput? Track { get; init; }
+    /// <summary>null: the stream decides again.</summary>
+    public bool? ReturnReceipt
+    {
+        get;
+        set
+        {
+            field = value;
+            IsReceiptGiven = true;
+        }
+    }
+
+    internal bool IsReceiptGiven { get; private set; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
@@ -158,8 +185,9 @@ public sealed class ChangeKeyValidator : AbstractValidator<ChangeKeyRequest>
     public ChangeKeyValidator() => RuleFor(r => r).Custom((request, context) =>
     {
         context.RefuseUnknown(request.Unknown);
-        if (request.RateLimit is null) context.Add("required", "Give the new rate limit, an empty object for the default.", "rate_limit");
+        if (request is { RateLimit: null, Track: null, IsReceiptGiven: false }) context.Add("required", "Give what is to change: the rate limit, track or return_receipt.", "rate_limit");
         context.CheckRateLimit(request.RateLimit);
+        context.CheckTrack(request.Track);
     });
 }
 
@@ -178,6 +206,7 @@ public sealed class CreateKeyValidator : AbstractValidator<CreateKeyRequest>
                 if (!Scopes.All.Contains(request.Scopes[i])) context.Add("unknown_value", $"A scope is one of {string.Join(", ", Scopes.All)}.", "scopes", i);
             if (request.Mode is not (null or "live" or "test")) context.Add("unknown_value", "Give live or test.", "mode");
             context.CheckRateLimit(request.RateLimit);
+            context.CheckTrack(request.Track);
             Patterns(request.Senders, "senders");
             Patterns(request.Recipients, "recipients");
             if (request.Streams?.Count > MaxEntries) context.Add("too_many", $"At most {MaxEntries} entries.", "streams");
@@ -200,12 +229,16 @@ public sealed class CreateKeyValidator : AbstractValidator<CreateKeyRequest>
 /// <summary>A key without its secret, but for the answer that makes it.</summary>
 public sealed record KeyResponse(
     string Id, string Name, IReadOnlyList<string> Scopes, string Mode, IReadOnlyList<string> Senders, IReadOnlyList<string> Streams, IReadOnlyList<string> Recipients,
-    DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, DateTimeOffset? LastUsedAt, RateLimitResponse? RateLimit)
+    DateTimeOffset CreatedAt, DateTimeOffset? ExpiresAt, DateTimeOffset? RevokedAt, DateTimeOffset? LastUsedAt, RateLimitResponse? RateLimit, KeyTrackingResponse Track, bool? ReturnReceipt)
 {
     /// <summary>The whole key, shown this once.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Key { get; init; }
 
     internal static KeyResponse Of(ApiKey key) => new(
-        key.Id, key.Name, key.Scopes, key.Mode.Word(), key.Senders, key.Streams, key.Recipients, key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.LastUsedAt, RateLimitResponse.Of(key.Rate));
+        key.Id, key.Name, key.Scopes, key.Mode.Word(), key.Senders, key.Streams, key.Recipients, key.CreatedAt, key.ExpiresAt, key.RevokedAt, key.LastUsedAt, RateLimitResponse.Of(key.Rate),
+        new(key.TrackOpens, key.TrackClicks, key.TrackClicksText), key.ReturnReceipt);
 }
+
+/// <summary>Null: the stream decides.</summary>
+public sealed record KeyTrackingResponse(bool? Opens, bool? Clicks, bool? ClicksText);

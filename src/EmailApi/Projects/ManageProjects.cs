@@ -134,6 +134,8 @@ public sealed record ProjectRequest
     public RateLimitInput? RateLimit { get; init; }
     /// <summary>None until set.</summary>
     public QuotaInput? Quota { get; init; }
+    /// <summary>true: events of opens and clicks tell the IP address that they came from; false until set.</summary>
+    public bool? KeepsIp { get; init; }
 
     [JsonExtensionData]
     public Dictionary<string, JsonElement>? Unknown { get; set; }
@@ -142,6 +144,7 @@ public sealed record ProjectRequest
     {
         project.Name = Name ?? project.Name;
         if (RateLimit is not null) (project.RatePerSecond, project.RateBurst) = (RateLimit.Value?.PerSecond, RateLimit.Value?.Burst);
+        project.KeepsIp = KeepsIp ?? project.KeepsIp;
         if (Quota is not null) (project.QuotaPerDay, project.QuotaPerMonth) = (Quota.PerDay, Quota.PerMonth);
     }
 }
@@ -167,8 +170,8 @@ static class ProjectName
         string.IsNullOrWhiteSpace(name) || name.Length > MaxLength ? Wanted : MailText.ControlFault(name);
 }
 
-public sealed record ProjectResponse(string Id, string Name, DateTimeOffset CreatedAt, RateLimitResponse? RateLimit, QuotaResponse Quota)
+public sealed record ProjectResponse(string Id, string Name, DateTimeOffset CreatedAt, RateLimitResponse? RateLimit, QuotaResponse Quota, bool KeepsIp)
 {
     internal static ProjectResponse Of(Project project) => new(
-        ProjectAccess.Format(project.Id), project.Name, project.CreatedAt, RateLimitResponse.Of(project.Limits.Rate), new(project.QuotaPerDay, project.QuotaPerMonth));
+        ProjectAccess.Format(project.Id), project.Name, project.CreatedAt, RateLimitResponse.Of(project.Limits.Rate), new(project.QuotaPerDay, project.QuotaPerMonth), project.KeepsIp);
 }

@@ -3,6 +3,7 @@ using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using EmailApi.Data;
 using EmailApi.Http;
+using EmailApi.Tracking;
 using FluentValidation;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -14,10 +15,11 @@ namespace EmailApi.Projects;
 public static class ManageStreams
 {
     public static async Task<IResult> CreateAsync(
-        RequestBody<StreamRequest> body, Caller caller, IValidator<StreamRequest> validator, EmailDb db, StreamCatalog catalog, CancellationToken cancel)
+        RequestBody<StreamRequest> body, Caller caller, IValidator<StreamRequest> validator, EmailDb db, StreamCatalog catalog, PublicUrl publicUrl, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
         caller.DemandWholeProject();
+        publicUrl.Demand(request.Track, request.Unsubscribe);
         var name = request.Name ?? throw Validation.Invalid([new("#/name", "required", StreamValidator.NameWanted)]);
         var stream = Stream.New(caller.ProjectId, name);
         request.ApplyTo(stream);
@@ -48,10 +50,11 @@ public static class ManageStreams
 
     /// <summary>Changes the fields that are given. Mail accepted before keeps the life and priority that it has.</summary>
     public static async Task<StreamResponse> ChangeAsync(
-        string name, RequestBody<StreamRequest> body, Caller caller, IValidator<StreamRequest> validator, EmailDb db, StreamCatalog catalog, CancellationToken cancel)
+        string name, RequestBody<StreamRequest> body, Caller caller, IValidator<StreamRequest> validator, EmailDb db, StreamCatalog catalog, PublicUrl publicUrl, CancellationToken cancel)
     {
         var request = validator.Valid(body.Value);
         caller.DemandWholeProject();
+        publicUrl.Demand(request.Track, request.Unsubscribe);
         if (request.Name is { } other && other != name) throw Validation.Invalid([new("#/name", "not_changeable", "A stream keeps its name; make another.")]);
         var stream = await FindAsync(name, caller, db, cancel);
         request.ApplyTo(stream);
@@ -93,7 +96,12 @@ public sealed record StreamRequest
     public IReadOnlyList<string>? Retry { get; init; }
     /// <summary><c>retry</c>, <c>hold</c> or <c>stop</c>: what becomes of a mail when nobody knows whether the relay took it.</summary>
     public string? InDoubt { get; init; }
-    public StreamTracking? Track { get; init; }
+    /// <summary>What mail gets that says nothing itself, nor its key.</summary>
+    public TrackInput? Track { get; init; }
+    /// <summary>Asks readers' programs for a notification (RFC 8098).</summary>
+    public bool? ReturnReceipt { get; init; }
+    /// <summary>Offers one-click unsubscribing (RFC 8058) from the <c>stream</c> or the <c>project</c>; <c>none</c> for a new stream.</summary>
+    public string? Unsubscribe { get; init; }
     public StreamRetention? Retention { get; init; }
 
     [JsonExtensionData]
@@ -107,20 +115,13 @@ public sealed record StreamRequest
         if (Words.TryParse<InDoubtRule>(InDoubt, out var rule)) stream.InDoubt = rule;
         stream.TrackOpens = Track?.Opens ?? stream.TrackOpens;
         stream.TrackClicks = Track?.Clicks ?? stream.TrackClicks;
+        stream.TrackClicksText = Track?.ClicksText ?? stream.TrackClicksText;
+        stream.ReturnReceipt = ReturnReceipt ?? stream.ReturnReceipt;
+        if (Words.TryParse<UnsubscribeScope>(Unsubscribe, out var scope)) stream.Unsubscribe = scope;
         if (IsoDuration.TryParse(Retention?.Content, out var content)) stream.KeepContent = content;
         if (IsoDuration.TryParse(Retention?.Metadata, out var metadata)) stream.KeepMetadata = metadata;
         if (IsoDuration.TryParse(Retention?.Events, out var events)) stream.KeepEvents = events;
     }
-}
-
-/// <summary>What mail of a stream gets that says nothing itself.</summary>
-public sealed record StreamTracking
-{
-    public bool? Opens { get; init; }
-    public bool? Clicks { get; init; }
-
-    [JsonExtensionData]
-    public Dictionary<string, JsonElement>? Unknown { get; set; }
 }
 
 /// <summary>How long parts of a mail are kept after its last recipient is final: ISO 8601 durations of 1 hour to 3650 days; a new stream has P30D, P90D
@@ -144,7 +145,8 @@ public sealed partial class StreamValidator : AbstractValidator<StreamRequest>
     public StreamValidator() => RuleFor(r => r).Custom((request, context) =>
     {
         context.RefuseUnknown(request.Unknown);
-        context.RefuseUnknown(request.Track?.Unknown, "track");
+        context.CheckTrack(request.Track);
+        context.CheckUnsubscribe(request.Unsubscribe);
         context.RefuseUnknown(request.Retention?.Unknown, "retention");
         if (request.Name is { } name && !IsName(name)) context.Add("invalid", NameWanted, "name");
         if (request.Priority is < 1 or > MaxPriority) context.Add("out_of_range", $"A priority is 1 to {MaxPriority}; lower goes first.", "priority");
@@ -172,16 +174,16 @@ public sealed partial class StreamValidator : AbstractValidator<StreamRequest>
 }
 
 public sealed record StreamResponse(
-    string Name, int Priority, string Life, IReadOnlyList<string>? Retry, string InDoubt, TrackingResponse Track, RetentionResponse Retention)
+    string Name, int Priority, string Life, IReadOnlyList<string>? Retry, string InDoubt, TrackingResponse Track, bool ReturnReceipt, string Unsubscribe, RetentionResponse Retention)
 {
     internal static StreamResponse Of(Stream stream) => new(
         stream.Name, stream.Priority, IsoDuration.Format(stream.Life), stream.Retry?.Select(IsoDuration.Format).ToList(), stream.InDoubt.Word(),
-        new(stream.TrackOpens, stream.TrackClicks), new(Format(stream.KeepContent), Format(stream.KeepMetadata), Format(stream.KeepEvents)));
+        new(stream.TrackOpens, stream.TrackClicks, stream.TrackClicksText), stream.ReturnReceipt, stream.Unsubscribe.Word(), new(Format(stream.KeepContent), Format(stream.KeepMetadata), Format(stream.KeepEvents)));
 
     static string? Format(TimeSpan? duration) => duration is { } time ? IsoDuration.Format(time) : null;
 }
 
-public sealed record TrackingResponse(bool Opens, bool Clicks);
+public sealed record TrackingResponse(bool Opens, bool Clicks, bool ClicksText);
 
 /// <summary>Null: for ever.</summary>
 public sealed record RetentionResponse(string? Content, string? Metadata, string? Events);

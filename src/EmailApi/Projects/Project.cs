@@ -20,6 +20,9 @@ public sealed class Project : IEntityTypeConfiguration<Project>
     public int? QuotaPerDay { get; set; }
     public int? QuotaPerMonth { get; set; }
 
+    /// <summary>Events of opens and clicks tell the address that they came from.</summary>
+    public bool KeepsIp { get; set; }
+
     public ProjectLimits Limits => new(RateLimit.Of(RatePerSecond, RateBurst), new(QuotaPerDay, QuotaPerMonth));
 
     public void Configure(EntityTypeBuilder<Project> project)
@@ -27,6 +30,7 @@ public sealed class Project : IEntityTypeConfiguration<Project>
         project.ToTable("projects");
         project.Ignore(p => p.Limits);
         project.HasIndex(p => p.Name).IsUnique();
+        project.Property(p => p.KeepsIp).HasDefaultValue(false);
         project.Property(p => p.CreatedAt).HasDefaultValueSql("now()");
     }
 }

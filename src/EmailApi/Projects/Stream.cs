@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Tracking;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -40,6 +41,10 @@ public sealed class Stream : IEntityTypeConfiguration<Stream>
     public InDoubtRule InDoubt { get; set; }
     public bool TrackOpens { get; set; }
     public bool TrackClicks { get; set; }
+    /// <summary>Links of text parts too.</summary>
+    public bool TrackClicksText { get; set; }
+    public bool ReturnReceipt { get; set; }
+    public UnsubscribeScope Unsubscribe { get; set; }
     /// <summary>How long content, the mail itself with all that belongs to it, and events with attempts are kept after its last recipient is
     /// final; null: for ever.</summary>
     public TimeSpan? KeepContent { get; set; }
@@ -64,6 +69,9 @@ public sealed class Stream : IEntityTypeConfiguration<Stream>
         stream.Property(s => s.InDoubt).AsWord();
         stream.Property(s => s.TrackOpens).HasDefaultValue(false);
         stream.Property(s => s.TrackClicks).HasDefaultValue(false);
+        stream.Property(s => s.TrackClicksText).HasDefaultValue(false);
+        stream.Property(s => s.ReturnReceipt).HasDefaultValue(false);
+        stream.Property(s => s.Unsubscribe).AsWord().HasDefaultValueSql("'none'");
         stream.HasOne<Project>().WithMany().HasForeignKey(s => s.ProjectId);
     }
 }

@@ -78,6 +78,7 @@ public static class MimeComposer
         if (only is null) AddMailboxes("Cc", content.Cc);
         if (only is null && content.To.Count == 0 && content.Cc.Count == 0) AddText("To", "undisclosed-recipients:;");
         AddMailboxes("Reply-To", content.ReplyTo);
+        if (content.ReceiptTo is { } reader) AddMailboxes("Disposition-Notification-To", [new(reader)]);
         AddText("Subject", content.Subject);
         writer.Begin("Message-ID");
         writer.Word(id);

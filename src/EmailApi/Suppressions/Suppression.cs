@@ -22,9 +22,10 @@ public sealed class Suppression : IEntityTypeConfiguration<Suppression>
 {
     /// <summary>The words that may stand as reason: those of bounces (but <c>vacation</c> and <c>delivered</c>, which are none) and those of people.</summary>
     public static readonly string[] Reasons =
-        [.. Words.All<BounceReason>().Except([BounceReason.Vacation.Word(), BounceReason.Delivered.Word()]), Manual, "unsubscribe"];
+        [.. Words.All<BounceReason>().Except([BounceReason.Vacation.Word(), BounceReason.Delivered.Word()]), Manual, Unsubscribe];
 
     public const string Manual = "manual";
+    public const string Unsubscribe = "unsubscribe";
 
     /// <summary>Counts up, for lists; means nothing else.</summary>
     public long Id { get; init; }

@@ -71,6 +71,29 @@ static class Reports
         --=_b--
         """);
 
+    /// <summary>A message disposition notification (RFC 8098).</summary>
+    public static string Receipt(string recipient, string disposition, string to, string? messageId = null) => Lines($"""
+        From: Reader <{recipient}>
+        To: {to}
+        Subject: Read: Hello
+        MIME-Version: 1.0
+        Content-Type: multipart/report; report-type=disposition-notification; boundary="=_b"
+
+        --=_b
+        Content-Type: text/plain; charset=us-ascii
+
+        Your mail was displayed.
+
+        --=_b
+        Content-Type: message/disposition-notification
+
+        Reporting-UA: pc.example; Reader 1.0
+        Final-Recipient: rfc822; {recipient}{(messageId is null ? "" : $"\nOriginal-Message-ID: {messageId}")}
+        Disposition: {disposition}
+
+        --=_b--
+        """);
+
     /// <summary>A notice of absence (RFC 3834).</summary>
     public static string AutoReply(string to) => Lines($"""
         From: Taro <taro@example.jp>

@@ -17,8 +17,6 @@ public static class BadInputData
         { "to", """["b@example.jp",{"email":"a@example.jp","nick":{"a":[1]}}]""", "#/to/1/nick", "unknown_field" },
         { "attachments", """[{"filename":"a","content":"","size":1}]""", "#/attachments/0/size", "unknown_field" },
         { "template", """{"id":"x"}""", "#/template", "not_supported" },
-        { "track", """{"opens":true}""", "#/track", "not_supported" },
-        { "return_receipt", "true", "#/return_receipt", "not_supported" },
         { "to", "[]", "#/to", "required" },
         { "to", "\"\"", "#/to", "invalid_address" },
         { "to", "{}", "#/to/email", "invalid_address" },

@@ -53,7 +53,6 @@ public sealed class SettingsTests
 
     [Theory]
     [InlineData("EmailApi:Submission:Port=2587", "EmailApi__Submission")]
-    [InlineData("EmailApi:PublicUrl=https://mail.example", "EmailApi__PublicUrl")]
     [InlineData("EmailApi:Webhooks:AllowedNetworks:0=10.0.0.0/8", "EmailApi__Webhooks")]
     public async Task A_setting_of_a_later_version_is_said_to_be_one(string setting, string name) =>
         Assert.Contains($"{name} is not supported by this version yet", await SentenceAsync(setting), StringComparison.Ordinal);
@@ -70,6 +69,12 @@ public sealed class SettingsTests
     [InlineData("EmailApi:Bootstrap:ApiKey=short", "EmailApi__Bootstrap__ApiKey", "32")]
     [InlineData("EmailApi:Bootstrap:ApiKey=with spaces, so that no header carries it", "EmailApi__Bootstrap__ApiKey", "without spaces")]
     [InlineData("EmailApi:Bootstrap:ApiKeyFile=/does/not/exist", "EmailApi__Bootstrap__ApiKeyFile", "cannot be read")]
+    [InlineData("EmailApi:PublicUrl=mail.example", "EmailApi__PublicUrl", "https://")]
+    [InlineData("EmailApi:PublicUrl=/t", "EmailApi__PublicUrl", "https://")]
+    [InlineData("EmailApi:PublicUrl=ftp://mail.example", "EmailApi__PublicUrl", "https://")]
+    [InlineData("EmailApi:PublicUrl=https://user:secret@mail.example", "EmailApi__PublicUrl", "without user")]
+    [InlineData("EmailApi:PublicUrl=https://mail.example/?a=1", "EmailApi__PublicUrl", "query")]
+    [InlineData("EmailApi:PublicUrl=https://mail.example/#a", "EmailApi__PublicUrl", "fragment")]
     [InlineData("EmailApi:Capture:Port=0", "EmailApi__Capture__Port", "65535")]
     [InlineData("EmailApi:Capture:Port=99999", "EmailApi__Capture__Port", "65535")]
     [InlineData("EmailApi:Capture:Port=smtp", "EmailApi__Capture__Port", "whole number")]

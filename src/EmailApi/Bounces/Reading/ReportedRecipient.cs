@@ -12,6 +12,9 @@ public sealed record ReportedRecipient(
     /// whether it arrived. A failure of a passing kind that was given up is <see cref="ReportType.Temporary"/> too, and this is false.</summary>
     public bool IsInterim { get; init; }
 
+    /// <summary>Of a receipt: what became of the mail; null in all else.</summary>
+    public Disposition? Disposition { get; init; }
+
     /// <summary>The same without what may name the recipient.</summary>
     public ReportedRecipient WithoutWords() => this with { Email = null, Diagnostic = null };
 }
