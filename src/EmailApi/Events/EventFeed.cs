@@ -139,7 +139,7 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     /// <summary>Only where the project's <c>keeps_ip</c> is on.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Ip { get; init; }
-    /// <summary>Of <c>email.clicked</c>: where the link leads.</summary>
+    /// <summary>Of <c>email.clicked</c>: where the link leads; not of a sensitive mail.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Url { get; init; }
     /// <summary>Of <c>email.clicked</c>: which link, counted from 1.</summary>
