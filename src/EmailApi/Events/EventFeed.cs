@@ -150,8 +150,24 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
-        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since,
-            Receipt = said?.Receipt, Scope = said?.Scope, First = said?.First, Class = said?.Class, Confidence = said?.Confidence, Reasons = said?.Reasons,
-            UserAgentFamily = said?.UserAgentFamily, Ip = said?.Ip, Url = said?.Url, Link = said?.Link };
+        {
+            Reply = said?.Reply,
+            Bounce = said?.Bounce,
+            Reason = said?.Reason,
+            Note = said?.Note,
+            Relay = said?.Relay,
+            Source = said?.Source,
+            Since = said?.Since,
+            Receipt = said?.Receipt,
+            Scope = said?.Scope,
+            First = said?.First,
+            Class = said?.Class,
+            Confidence = said?.Confidence,
+            Reasons = said?.Reasons,
+            UserAgentFamily = said?.UserAgentFamily,
+            Ip = said?.Ip,
+            Url = said?.Url,
+            Link = said?.Link,
+        };
     }
 }

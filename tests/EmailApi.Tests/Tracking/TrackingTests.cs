@@ -260,6 +260,37 @@ public sealed class TrackingTests(TrackingApp tracking) : IClassFixture<Tracking
     }
 
     [Fact]
+    public async Task The_client_package_asks_for_it_and_reads_what_is_told()
+    {
+        var client = new EmailApi.Client.EmailApiClient(new HttpClient(), new() { BaseAddress = App.Http.BaseAddress!, Key = TestApp.Key });
+        var sent = await client.SendAsync(new()
+        {
+            From = "orders@shop.example",
+            To = ["client@example.jp"],
+            Subject = "Hello",
+            Html = TrackingApp.Html,
+            Track = new() { Opens = true, Clicks = true },
+            Unsubscribe = EmailApi.Client.UnsubscribeScope.Project,
+            ReturnReceipt = true,
+        });
+        var copy = new Copy(Assert.Single(await App.RelayedAsync(sent.Id)));
+
+        using (await tracking.VisitAsync(copy.Links[1])) { }
+        using (await tracking.VisitAsync(copy.Unsubscribe, method: HttpMethod.Post)) { }
+        await tracking.EventsAsync(sent.Id, "email.clicked");
+
+        var events = new List<EmailApi.Client.EmailEvent>();
+        await foreach (var told in client.ListEventsAsync())
+            if (told.EmailId == sent.Id) events.Add(told);
+
+        var clicked = Assert.Single(events, e => e.Type == "email.clicked");
+        Assert.Equal(("https://shop.example/help", 2, true), (clicked.Url, clicked.Link, clicked.First));
+        Assert.NotNull(clicked.Class);
+        Assert.Equal("project", Assert.Single(events, e => e.Type == "email.unsubscribed").Scope);
+        Assert.Equal("orders@shop.example", copy.Mail.Read().Headers["Disposition-Notification-To"]);
+    }
+
+    [Fact]
     public async Task A_retry_sends_the_same_bytes()
     {
         App.Relay.Answer("later@example.jp", "451 4.3.2 try later");
