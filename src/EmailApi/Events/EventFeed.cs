@@ -139,7 +139,7 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     /// <summary>Only where the project's <c>keeps_ip</c> is on.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Ip { get; init; }
-    /// <summary>Of <c>email.clicked</c>: where the link leads.</summary>
+    /// <summary>Of <c>email.clicked</c>: where the link leads; not of a sensitive mail.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Url { get; init; }
     /// <summary>Of <c>email.clicked</c>: which link, counted from 1.</summary>
@@ -150,8 +150,24 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
         return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
-        { Reply = said?.Reply, Bounce = said?.Bounce, Reason = said?.Reason, Note = said?.Note, Relay = said?.Relay, Source = said?.Source, Since = said?.Since,
-            Receipt = said?.Receipt, Scope = said?.Scope, First = said?.First, Class = said?.Class, Confidence = said?.Confidence, Reasons = said?.Reasons,
-            UserAgentFamily = said?.UserAgentFamily, Ip = said?.Ip, Url = said?.Url, Link = said?.Link };
+        {
+            Reply = said?.Reply,
+            Bounce = said?.Bounce,
+            Reason = said?.Reason,
+            Note = said?.Note,
+            Relay = said?.Relay,
+            Source = said?.Source,
+            Since = said?.Since,
+            Receipt = said?.Receipt,
+            Scope = said?.Scope,
+            First = said?.First,
+            Class = said?.Class,
+            Confidence = said?.Confidence,
+            Reasons = said?.Reasons,
+            UserAgentFamily = said?.UserAgentFamily,
+            Ip = said?.Ip,
+            Url = said?.Url,
+            Link = said?.Link,
+        };
     }
 }

@@ -19,25 +19,25 @@ static class HitSql
     /// <summary>Events that a recipient of a mail may have: whoever has its link can call it as often as he likes.</summary>
     public const int MaxEvents = 10_000;
 
-    /// <summary>Takes no row that others hold, so that it waits for nobody while it holds some, and the record path never waits for it in a circle.</summary>
-    static readonly string Lock = $"""
-        select r.email_id, r.n, r.sequence, p.keeps_ip, now() - f.sent_at, f.has_opened, f.has_clicked, f.links
+    static readonly string Asked = $"""
         from unnest($1, $2, $3) as u(email_id, n, project_id)
-        join recipients r on r.email_id = u.email_id and r.n = u.n and r.project_id = u.project_id
+        join recipients r on r.email_id = u.email_id and r.n = u.n and r.project_id = u.project_id and r.email_id = any($1) and r.address <> '{EraseEmail.Erased}'
+        """;
+
+    /// <summary>Takes no row that others hold, so that it waits for nobody while it holds some, and the record path never waits for it in a circle.</summary>
+    static readonly string Lock = $"select r.email_id, r.n, r.sequence {Asked} for update of r skip locked";
+
+    /// <summary>A statement of its own: what others told before the lock is seen.</summary>
+    static readonly string Know = $"""
+        select r.email_id, r.n, r.project_id, p.keeps_ip, m.is_sensitive, now() - f.sent_at, f.has_opened, f.has_clicked, f.links
+        {Asked}
+        join emails m on m.id = r.email_id and m.id = any($1)
         join projects p on p.id = r.project_id
         cross join lateral (
             select max(e.at) filter (where e.type = 'email.sent') as sent_at, coalesce(bool_or(e.type = 'email.opened'), false) as has_opened, coalesce(bool_or(e.type = 'email.clicked'), false) as has_clicked,
                    array_agg(distinct (e.data ->> 'link')::int) filter (where e.type = 'email.clicked' and e.at > now() - $4) as links
             from events e where e.email_id = r.email_id and e.n = r.n
         ) f
-        where r.email_id = any($1) and r.address <> '{EraseEmail.Erased}'
-        for update of r skip locked
-        """;
-
-    static readonly string Exists = $"""
-        select r.email_id, r.n, r.project_id from unnest($1, $2, $3) as u(email_id, n, project_id)
-        join recipients r on r.email_id = u.email_id and r.n = u.n and r.project_id = u.project_id
-        where r.email_id = any($1) and r.address <> '{EraseEmail.Erased}'
         """;
 
     const string Tell = """
@@ -50,17 +50,18 @@ static class HitSql
         insert into events (email_id, n, sequence, project_id, type, at, data) select email_id, n, sequence, project_id, type, now() - ago, data from hit order by ago desc, sequence
         """;
 
-    sealed record Facts(int Sequence, bool KeepsIp, TimeSpan? SinceSent, bool HasOpened, bool HasClicked, int[] Links);
+    /// <param name="Sequence">Null: others hold the recipient.</param>
+    sealed record Facts(int? Sequence, bool KeepsIp, bool IsSensitive, TimeSpan? SinceSent, bool HasOpened, bool HasClicked, int[] Links);
 
     /// <summary>Writes what it can; hits of mails that are gone or erased are forgotten.</summary>
     public static async Task<HitOutcome> WriteAsync(NpgsqlDataSource database, IReadOnlyList<Hit> hits, TimeProvider clock, CancellationToken cancel)
     {
         await using var connection = await database.OpenConnectionAsync(cancel);
         await using var transaction = await connection.BeginTransactionAsync(cancel);
-        var (facts, existing) = await LockAsync(connection, transaction, [.. hits.Select(h => h.Copy).Distinct()], cancel);
+        var known = await LockAsync(connection, transaction, [.. hits.Select(h => h.Copy).Distinct()], cancel);
         var told = new List<(Hit Hit, int Sequence, HitVerdict Verdict, EventData Data)>();
-        foreach (var copy in hits.GroupBy(h => h.Copy).Where(g => facts.ContainsKey(g.Key)))
-            told.AddRange(Judge(facts[copy.Key], [.. copy], clock));
+        foreach (var copy in hits.GroupBy(h => h.Copy))
+            if (known.GetValueOrDefault(copy.Key) is { Sequence: { } sequence } facts) told.AddRange(Judge(facts, sequence, [.. copy], clock));
         if (told.Count > 0)
         {
             await using var batch = new NpgsqlBatch(connection, transaction);
@@ -77,29 +78,30 @@ static class HitSql
         }
 
         await transaction.CommitAsync(cancel);
-        return new([.. hits.Where(h => !facts.ContainsKey(h.Copy) && existing.Contains(h.Copy))], told.ConvertAll(t => (t.Hit, t.Verdict)));
+        return new([.. hits.Where(h => known.GetValueOrDefault(h.Copy) is { Sequence: null })], told.ConvertAll(t => (t.Hit, t.Verdict)));
     }
 
-    static async Task<(Dictionary<CopyId, Facts> Facts, HashSet<CopyId> Existing)> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<CopyId> copies, CancellationToken cancel)
+    /// <summary>Locks what others do not hold, and says what is known of all that are there.</summary>
+    static async Task<Dictionary<CopyId, Facts>> LockAsync(NpgsqlConnection connection, NpgsqlTransaction transaction, List<CopyId> copies, CancellationToken cancel)
     {
-        var (facts, existing) = (new Dictionary<CopyId, Facts>(), new HashSet<CopyId>());
-        var projects = copies.ToDictionary(c => (c.EmailId, c.N), c => c.ProjectId);
         await using var batch = new NpgsqlBatch(connection, transaction);
         batch.BatchCommands.Add(IndexPlans.Command());
-        batch.BatchCommands.Add(new(Lock) { Parameters = { Emails(), Ns(), Projects(), new() { Value = HitVerdict.Burst, NpgsqlDbType = NpgsqlDbType.Interval } } });
-        batch.BatchCommands.Add(new(Exists) { Parameters = { Emails(), Ns(), Projects() } });
+        batch.BatchCommands.Add(new(Lock) { Parameters = { Emails(), Ns(), Projects() } });
+        batch.BatchCommands.Add(new(Know) { Parameters = { Emails(), Ns(), Projects(), new() { Value = HitVerdict.Burst, NpgsqlDbType = NpgsqlDbType.Interval } } });
         await using var reader = await batch.ExecuteReaderAsync(cancel);
         await reader.NextResultAsync(cancel);
+        var locked = new Dictionary<(Guid, int), int>();
+        while (await reader.ReadAsync(cancel)) locked[(reader.GetGuid(0), reader.GetInt32(1))] = reader.GetInt32(2);
+        await reader.NextResultAsync(cancel);
+        var known = new Dictionary<CopyId, Facts>();
         while (await reader.ReadAsync(cancel))
         {
             var (email, n) = (reader.GetGuid(0), reader.GetInt32(1));
-            facts[new(projects[(email, n)], email, n)] = new(reader.GetInt32(2), reader.GetBoolean(3), reader.IsDBNull(4) ? null : reader.GetFieldValue<TimeSpan>(4),
-                reader.GetBoolean(5), reader.GetBoolean(6), reader.IsDBNull(7) ? [] : reader.GetFieldValue<int[]>(7));
+            known[new(reader.GetInt32(2), email, n)] = new(locked.TryGetValue((email, n), out var sequence) ? sequence : null, reader.GetBoolean(3), reader.GetBoolean(4),
+                reader.IsDBNull(5) ? null : reader.GetFieldValue<TimeSpan>(5), reader.GetBoolean(6), reader.GetBoolean(7), reader.IsDBNull(8) ? [] : reader.GetFieldValue<int[]>(8));
         }
 
-        await reader.NextResultAsync(cancel);
-        while (await reader.ReadAsync(cancel)) existing.Add(new(reader.GetInt32(2), reader.GetGuid(0), reader.GetInt32(1)));
-        return (facts, existing);
+        return known;
 
         NpgsqlParameter Emails() => SqlArray.Of(copies.Select(c => c.EmailId));
         NpgsqlParameter Ns() => SqlArray.Of(copies.Select(c => c.N));
@@ -107,9 +109,9 @@ static class HitSql
     }
 
     /// <summary>The hits of one copy, which are judged together: links that were all followed in the same second are a scanner's from the first on.</summary>
-    static IEnumerable<(Hit Hit, int Sequence, HitVerdict Verdict, EventData Data)> Judge(Facts facts, List<Hit> hits, TimeProvider clock)
+    static IEnumerable<(Hit Hit, int Sequence, HitVerdict Verdict, EventData Data)> Judge(Facts facts, int sequence, List<Hit> hits, TimeProvider clock)
     {
-        var (sequence, hasOpened, hasClicked) = (facts.Sequence, facts.HasOpened, facts.HasClicked);
+        var (hasOpened, hasClicked) = (facts.HasOpened, facts.HasClicked);
         var links = hits.Select(h => h.Click?.Link).OfType<int>().Union(facts.Links).Count();
         foreach (var hit in hits.OrderBy(h => h.At))
         {
@@ -123,7 +125,7 @@ static class HitSql
                 Reasons = verdict.Reasons,
                 UserAgentFamily = verdict.Family,
                 Ip = facts.KeepsIp ? hit.Ip?.ToString() : null,
-                Url = hit.Click?.Target,
+                Url = facts.IsSensitive ? null : hit.Click?.Target,   // it may be what must not stay
                 Link = hit.Click?.Link,
             };
             yield return (hit, ++sequence, verdict, data);

@@ -1,3 +1,4 @@
+using System.Net;
 using System.Text;
 using EmailApi.Emails;
 
@@ -36,12 +37,12 @@ public sealed record TrackingPlan(string Root, IReadOnlyList<PlannedLink> Html, 
     {
         if (Html.Count == 0 && Pixel is null) return html;
         var copy = new StringBuilder(html.Length + 256 + (Html.Count * 150));
-        var at = 0;
+        var (at, left) = (0, Pixel);
         for (var i = 0; i < Html.Count; i++)
         {
             var planned = Html[i];
             AddUpTo(planned.At);
-            var url = System.Net.WebUtility.HtmlEncode(link(i + 1, planned));
+            var url = WebUtility.HtmlEncode(link(i + 1, planned));
             if (html[planned.At - 1] is '"' or '\'') copy.Append(url);
             else copy.Append('"').Append(url).Append('"');
             at = planned.At + planned.Length;
@@ -52,11 +53,11 @@ public sealed record TrackingPlan(string Root, IReadOnlyList<PlannedLink> Html, 
 
         void AddUpTo(int end)
         {
-            if (Pixel is { } place && place >= at && place < end || (Pixel == html.Length && end == html.Length))
+            if (left is { } place && place <= end)
             {
-                copy.Append(html, at, Pixel!.Value - at).Append("<img src=\"").Append(System.Net.WebUtility.HtmlEncode(pixel()))
+                copy.Append(html, at, place - at).Append("<img src=\"").Append(WebUtility.HtmlEncode(pixel()))
                     .Append("\" width=\"1\" height=\"1\" alt=\"\" style=\"display:block;width:1px;height:1px;border:0\">");
-                at = Pixel.Value;
+                (at, left) = (place, null);
             }
 
             copy.Append(html, at, end - at);

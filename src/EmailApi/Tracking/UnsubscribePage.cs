@@ -1,4 +1,5 @@
 using System.Text.Encodings.Web;
+using System.Text.Unicode;
 using EmailApi.Http;
 using Microsoft.Net.Http.Headers;
 
@@ -7,6 +8,9 @@ namespace EmailApi.Tracking;
 /// <summary>The two pages for who unsubscribes, in Japanese or English. They load nothing, run nothing, and stand in nobody's frame.</summary>
 static class UnsubscribePage
 {
+    /// <summary>Japanese stays readable in the source.</summary>
+    static readonly HtmlEncoder Html = HtmlEncoder.Create(UnicodeRanges.All);
+
     public static IResult Ask(HttpContext http, string from, UnsubscribeScope scope) => Page(http, "Unsubscribe", scope is UnsubscribeScope.Project
         ? $"Do you want to receive no more mail from {from}?"
         : $"Do you want to receive no more mail of this kind from {from}?", hasButton: true);
@@ -51,6 +55,6 @@ static class UnsubscribePage
             </html>
             """, "text/html; charset=utf-8");
 
-        string Shown(string english) => HtmlEncoder.Default.Encode(isJapanese ? Japanese.Of(english) : english);
+        string Shown(string english) => Html.Encode(isJapanese ? Japanese.Of(english) : english);
     }
 }

@@ -24,7 +24,8 @@ public sealed class TrackingApp : IAsyncLifetime
     /// <returns>Its id, and each recipient's copy in their order.</returns>
     public async Task<(string Id, IReadOnlyList<Copy> Copies)> SentAsync(string more, params string[] to)
     {
-        var mail = JsonNode.Parse($$"""{"html": {{JsonSerializer.Serialize(Html)}}, {{more}}}""")!.AsObject();
+        var mail = JsonNode.Parse($$"""{{{more}}}""")!.AsObject();
+        mail.TryAdd("html", Html);
         mail["to"] = new JsonArray([.. (to.Length == 0 ? ["taro@example.jp"] : to).Select(t => JsonValue.Create(t))]);
         var id = await App.SendAsync(more: mail);
         var relayed = await App.RelayedAsync(id);

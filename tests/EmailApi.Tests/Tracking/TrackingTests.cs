@@ -230,6 +230,67 @@ public sealed class TrackingTests(TrackingApp tracking) : IClassFixture<Tracking
     }
 
     [Fact]
+    public async Task Of_a_sensitive_mail_the_address_of_a_link_is_kept_nowhere()
+    {
+        var (id, copies) = await tracking.SentAsync("\"sensitive\": true, \"html\": \"<a href='https://shop.example/reset/5ecret7oken'>x</a>\", \"track\": {\"clicks\": true}");
+        var link = copies[0].Html.Split('\'')[1];
+
+        using var answer = await tracking.VisitAsync(link);
+
+        Assert.Equal("https://shop.example/reset/5ecret7oken", answer.Headers.Location!.OriginalString);
+        Assert.Equal(1, Assert.Single(await tracking.EventsAsync(id, "email.clicked")).GetProperty("link").GetInt32());
+        await App.UntilAsync(async db => !await db.Contents.AnyAsync(c => c.EmailId == id.ToGuid()));
+        Assert.Empty(await App.TablesWithAsync("5ecret7oken"));
+    }
+
+    [Fact]
+    public async Task A_node_that_delivers_needs_no_address_of_its_own()
+    {
+        await using var api = await TestApp.StartAsync($"--EmailApi:PublicUrl={TrackingApp.Url}", "--EmailApi:Role=api");
+        var id = await api.SendAsync(more: new() { ["html"] = TrackingApp.Html, ["track"] = new System.Text.Json.Nodes.JsonObject { ["opens"] = true }, ["unsubscribe"] = "stream" });
+
+        await using var worker = await api.StartNodeAsync("--EmailApi:Role=worker");
+
+        var copy = new Copy(Assert.Single(await api.RelayedAsync(id)));
+        Assert.StartsWith($"{TrackingApp.Url}/t/o/", copy.Pixel, StringComparison.Ordinal);
+        Assert.StartsWith($"{TrackingApp.Url}/t/u/", copy.Unsubscribe, StringComparison.Ordinal);
+        using var pixel = await api.Http.GetAsync(copy.Pixel.Replace(TrackingApp.Url, "", StringComparison.Ordinal));
+        using var elsewhere = await worker.Http.GetAsync(copy.Pixel.Replace(TrackingApp.Url, "", StringComparison.Ordinal));
+        Assert.Equal([HttpStatusCode.OK, HttpStatusCode.NotFound], [pixel.StatusCode, elsewhere.StatusCode]);
+    }
+
+    [Fact]
+    public async Task The_client_package_asks_for_it_and_reads_what_is_told()
+    {
+        var client = new EmailApi.Client.EmailApiClient(new HttpClient(), new() { BaseAddress = App.Http.BaseAddress!, Key = TestApp.Key });
+        var sent = await client.SendAsync(new()
+        {
+            From = "orders@shop.example",
+            To = ["client@example.jp"],
+            Subject = "Hello",
+            Html = TrackingApp.Html,
+            Track = new() { Opens = true, Clicks = true },
+            Unsubscribe = EmailApi.Client.UnsubscribeScope.Project,
+            ReturnReceipt = true,
+        });
+        var copy = new Copy(Assert.Single(await App.RelayedAsync(sent.Id)));
+
+        using (await tracking.VisitAsync(copy.Links[1])) { }
+        using (await tracking.VisitAsync(copy.Unsubscribe, method: HttpMethod.Post)) { }
+        await tracking.EventsAsync(sent.Id, "email.clicked");
+
+        var events = new List<EmailApi.Client.EmailEvent>();
+        await foreach (var told in client.ListEventsAsync())
+            if (told.EmailId == sent.Id) events.Add(told);
+
+        var clicked = Assert.Single(events, e => e.Type == "email.clicked");
+        Assert.Equal(("https://shop.example/help", 2, true), (clicked.Url, clicked.Link, clicked.First));
+        Assert.NotNull(clicked.Class);
+        Assert.Equal("project", Assert.Single(events, e => e.Type == "email.unsubscribed").Scope);
+        Assert.Equal("orders@shop.example", copy.Mail.Read().Headers["Disposition-Notification-To"]);
+    }
+
+    [Fact]
     public async Task A_retry_sends_the_same_bytes()
     {
         App.Relay.Answer("later@example.jp", "451 4.3.2 try later");

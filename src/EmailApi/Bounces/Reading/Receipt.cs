@@ -31,7 +31,8 @@ static class Receipt
     {
         var messageId = ReturnedHeader.MessageId(disposition["Original-Message-ID"]);
         var recipient = new ReportedRecipient(DeliveryStatus.Address(disposition), ReportType.Unknown, null, null, BounceReason.Undetermined,
-            Diagnostic.OneLine(disposition["Disposition"])) { Disposition = Disposition.Of(disposition["Disposition"]) };
+            Diagnostic.OneLine(disposition["Disposition"]))
+        { Disposition = Disposition.Of(disposition["Disposition"]) };
         return new BounceReport(ReportKind.ReadReceipt, [recipient],
             ReturnedHeader.ToMail(parts.Returned, messageId, disposition["Original-Envelope-Id"]));
     }
