@@ -13,6 +13,7 @@ using EmailApi.Projects;
 using EmailApi.Relays;
 using EmailApi.Restore;
 using EmailApi.Suppressions;
+using EmailApi.Webhooks;
 
 namespace EmailApi;
 
@@ -56,6 +57,7 @@ public static class Program
         builder.AddRestore();         // what leaves nothing: a database that was restored
         builder.AddPauses(settings);   // the emergency stop
         builder.AddSuppressions(settings);   // addresses that must not be mailed
+        builder.AddWebhooks(settings);   // events told to who wants to know
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();
@@ -70,6 +72,7 @@ public static class Program
             app.MapPauses();
             app.MapSuppressions();
             app.MapEvents();
+            app.MapWebhooks();
             app.MapBounces();
             app.MapCaptured();
             app.MapDashboard();

@@ -6,6 +6,7 @@ using EmailApi.Limits;
 using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
+using EmailApi.Webhooks;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore;
 using Stream = EmailApi.Projects.Stream;
@@ -29,6 +30,10 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<Suppression> Suppressions => Set<Suppression>();
     public DbSet<RecipientEvent> Events => Set<RecipientEvent>();
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
+    public DbSet<Webhook> Webhooks => Set<Webhook>();
+    public DbSet<WebhookFeed> WebhookFeeds => Set<WebhookFeed>();
+    public DbSet<QueuedCall> WebhookQueue => Set<QueuedCall>();
+    public DbSet<WebhookCall> WebhookCalls => Set<WebhookCall>();
     public DbSet<Usage> Usage => Set<Usage>();
     public DbSet<RateBucket> RateBuckets => Set<RateBucket>();
     public DbSet<DataProtectionKey> DataProtectionKeys => Set<DataProtectionKey>();

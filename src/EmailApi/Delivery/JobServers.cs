@@ -42,7 +42,7 @@ public sealed partial class JobServers(
             lock (gate)
             {
                 if (isStopped) return;
-                servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
+                servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 2));   // one for webhooks
                 servers.Add(Start(Ordinary, node, 2));
             }
         }

@@ -30,4 +30,7 @@ public sealed record EventData
     public string? Source { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DateTimeOffset? Since { get; init; }
+    /// <summary>Of <c>webhook.disabled</c>: which one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Webhook { get; init; }
 }

@@ -11,6 +11,7 @@ using EmailApi.Operations;
 using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
+using EmailApi.Webhooks;
 
 namespace EmailApi.Http;
 
@@ -57,6 +58,13 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(JsonLine))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(TakenBounceResponse))]
+[JsonSerializable(typeof(WebhookRequest))]
+[JsonSerializable(typeof(WebhookResponse))]
+[JsonSerializable(typeof(Page<WebhookResponse>))]
+[JsonSerializable(typeof(DeliveryResponse))]
+[JsonSerializable(typeof(Page<DeliveryResponse>))]
+[JsonSerializable(typeof(ReplayRequest))]
+[JsonSerializable(typeof(ReplayResponse))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(string))]

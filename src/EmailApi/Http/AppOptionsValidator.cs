@@ -27,6 +27,8 @@ static class AppOptionsValidator
         if (options.MasterKey is { } key && Data.MasterKey.Parse(key) is null) failures.Add("EmailApi__MasterKey: give 32 bytes as base64; `openssl rand -base64 32` makes one.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
+        for (var i = 0; i < options.Webhooks.AllowedNetworks.Count; i++)
+            if (!IPNetwork.TryParse(options.Webhooks.AllowedNetworks[i], out _)) failures.Add($"EmailApi__Webhooks__AllowedNetworks__{i}: {options.Webhooks.AllowedNetworks[i]} is not a network such as 10.1.0.0/16 or ::1/128.");
         return failures;
 
         void Check(object part, string path)

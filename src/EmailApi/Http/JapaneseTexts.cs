@@ -80,6 +80,26 @@ static class JapaneseTexts
         ["format is csv or ndjson; {0} is neither."] = "format は csv か ndjson です。{0} はどちらでもありません。",
         ["override_suppression is true or false; {0} is neither."] = "override_suppression は true か false です。{0} はどちらでもありません。",
 
+        // webhooks
+        ["The webhook is switched off"] = "Webhook はオフになっています",
+        ["Switch the webhook on first, by a PATCH with enabled true."] = "先に PATCH で enabled を true にして、Webhook をオンにしてください。",
+        ["Give the URL that is called."] = "呼び出す URL を指定してください。",
+        ["A URL has at most {0} characters."] = "URL は {0} 文字以内にしてください。",
+        ["A URL has no spaces, control characters and backslashes."] = "URL に空白、制御文字、バックスラッシュは使えません。",
+        ["Give an http or https URL, such as https://shop.example/hooks/email."] = "https://shop.example/hooks/email のような http または https の URL を指定してください。",
+        ["A URL with a user name or password is refused: both would be sent, and kept in the clear. The signature tells you who calls."] = "ユーザー名やパスワードを含む URL は使えません。どちらもそのまま送られ、暗号化されずに保存されてしまうためです。呼び出し元は署名で確認できます。",
+        ["A URL with a # is refused: what follows it is never sent."] = "# を含む URL は使えません。# より後ろは送られないためです。",
+        ["The URL leads into a network that is not public. Whoever runs the server can allow it (EmailApi__Webhooks__AllowedNetworks)."] = "URL の接続先が公開ネットワークではありません。サーバーの運用者は EmailApi__Webhooks__AllowedNetworks で許可できます。",
+        ["Give 1 to {0} event types."] = "イベントの種類を 1〜{0} 個指定してください。",
+        ["At most {0} streams."] = "ストリームは {0} 個までです。",
+        ["A description has at most {0} characters."] = "説明は {0} 文字以内にしてください。",
+        ["A project has at most {0} webhooks."] = "Webhook はプロジェクトごとに {0} 個までです。",
+        ["There is no webhook with this id in the key's project."] = "キーのプロジェクトに、この id の Webhook はありません。",
+        ["There is no outcome {0}; there are {1}."] = "{0} という結果はありません。使えるのは {1} です。",
+        ["There is no event with this id in the key's project; retention may have taken it."] = "キーのプロジェクトに、この id のイベントはありません。保存期間が過ぎて削除された可能性があります。",
+        ["Give one of event_id, from with to, and failed."] = "event_id、from と to の組、failed のうち一つを指定してください。",
+        ["from must lie before to."] = "from には to より前の日時を指定してください。",
+
         // JSON
         ["The body is empty; send the JSON that the endpoint takes."] = "リクエスト本文が空です。このエンドポイントが受け取る JSON を送ってください。",
         ["The body is null; send the JSON that the endpoint takes."] = "リクエスト本文が null です。このエンドポイントが受け取る JSON を送ってください。",

@@ -82,6 +82,7 @@ sealed class OpenApiTags : IDocumentFilter
         ["Projects"] = "Tenants of the server.",
         ["Streams"] = "Classes of mail: priority, life, retries, retention.",
         ["Suppressions"] = "Addresses that must not be mailed.",
+        ["Webhooks"] = "Endpoints that are told of events.",
         ["Usage"] = "What was sent, and what quotas leave.",
     };
 
