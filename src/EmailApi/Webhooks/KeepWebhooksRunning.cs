@@ -12,7 +12,7 @@ public sealed partial class KeepWebhooksRunning(
 {
     static readonly TimeSpan HangfireMayTake = TimeSpan.FromSeconds(5);
     /// <summary>For calls under way once the node stops; mail in dialogue needs the rest of the time.</summary>
-    static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(3);
+    static readonly TimeSpan FinishWithin = TimeSpan.FromSeconds(2);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

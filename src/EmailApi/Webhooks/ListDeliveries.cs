@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Emails;
 using EmailApi.Http;
 using EmailApi.Projects;
 using Microsoft.AspNetCore.Mvc;
@@ -19,6 +20,7 @@ public static class ListDeliveries
         var calls = db.WebhookCalls.AsNoTracking().Where(c => c.WebhookId == webhook.Id && c.ProjectId == caller.ProjectId);
         if (Paging.After<Guid>(after) is { } last) calls = calls.Where(c => c.Id < last);
         if (eventId is not null) calls = calls.Where(c => c.EventId == eventId);
+        if (eventId is not null && EmailId.TryParseEvent(eventId, out var email, out var n, out _) && n > 0) calls = calls.Where(c => c.EmailId == email);   // there is an index
         if (outcome is not null)
         {
             if (!Words.TryParse<CallOutcome>(outcome, out var word)) throw new ProblemException(ProblemKind.BadRequest, $"There is no outcome {JsonPointer.Short(outcome)}; there are {string.Join(", ", Words.All<CallOutcome>())}.");

@@ -50,7 +50,7 @@ public sealed class WebhookCaller(GuardedClient client, TimeProvider clock)
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
-            return Answered(null, null, $"no answer within {Limit.TotalSeconds:0} s", null);
+            return Answered(null, null, limit.IsCancellationRequested ? $"no answer within {Limit.TotalSeconds:0} s" : "no connection in time", null);
         }
         catch (Exception error) when (error is HttpRequestException or IOException)
         {

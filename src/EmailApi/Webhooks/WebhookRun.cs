@@ -6,7 +6,7 @@ namespace EmailApi.Webhooks;
 /// <summary>Hands events out to webhooks and calls them, while the node lives. A crash between an endpoint's answer and the record makes the call again under the same id when its lease ends, so that no
 /// event is lost; receivers tell repeats by the id.</summary>
 [AutomaticRetry(Attempts = 0)]   // the queue's rows hold the retry schedule; KeepWebhooksRunning starts a run that ended
-public sealed partial class WebhookRun(WebhookFanOut fanOut, WebhookQueue queue, WebhooksUnderWay calls, WebhookRuns runs, ILogger<WebhookRun> logger)
+public sealed partial class WebhookRun(WebhookFanOut fanOut, WebhookQueue queue, WebhooksUnderWay calls, WebhookRuns runs, TimeProvider clock, ILogger<WebhookRun> logger)
 {
     /// <summary>How often it looks for events: nothing on their way is asked to say that there are some.</summary>
     static readonly TimeSpan Look = TimeSpan.FromMilliseconds(200);
@@ -45,17 +45,16 @@ public sealed partial class WebhookRun(WebhookFanOut fanOut, WebhookQueue queue,
                 return;
             }
 
-            var until = Environment.TickCount64 + (long)(hasMore ? TimeSpan.Zero : Look).TotalMilliseconds;
+            var (turnedAt, look) = (clock.GetTimestamp(), hasMore ? TimeSpan.Zero : Look);
             do
             {
-                // Room for a few more is not worth a statement while there will soon be room for many.
                 var claimed = await queue.ClaimAsync(calls.ByWebhook, calls.Limit, WebhooksUnderWay.PerFailing, calls.Room, cancel);
                 foreach (var call in claimed) calls.Start(call);
-                var left = TimeSpan.FromMilliseconds(Math.Max(0, until - Environment.TickCount64));
-                await calls.WaitAsync(left, cancel);
+                var left = look - clock.GetElapsedTime(turnedAt);
+                await calls.WaitAsync(left > TimeSpan.Zero ? left : TimeSpan.Zero, cancel);
                 if (claimed.Count > 0) await Task.Delay(Gather, cancel);
             }
-            while (Environment.TickCount64 < until);
+            while (clock.GetElapsedTime(turnedAt) < look);
         }
         catch (Exception error) when (!cancel.IsCancellationRequested)
         {

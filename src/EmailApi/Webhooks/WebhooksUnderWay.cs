@@ -13,7 +13,7 @@ public sealed partial class WebhooksUnderWay(
     public const int PerFailing = 2;
     const int All = 1000;
     /// <summary>At the stop: with the database away their leases do the rest.</summary>
-    static readonly TimeSpan RecordWithin = TimeSpan.FromSeconds(2);
+    static readonly TimeSpan RecordWithin = TimeSpan.FromSeconds(1);
 
     readonly ConcurrentDictionary<Guid, int> byWebhook = new();
     readonly ConcurrentBag<ClaimedCall> cut = [];

@@ -71,7 +71,7 @@ public sealed class WebhookCallTests
         var first = Assert.Single(await test.DeliveriesAsync(id, 1));
         var failing = await test.App.GetAsync($"/v1/webhooks/{id}");
         await test.MakeDueAsync();
-        var second = (await test.DeliveriesAsync(id, 2))[0];
+        var second = (await test.DeliveriesAsync(id, 2, $"&event_id={first.Text("event_id")}"))[0];
         var well = await test.App.GetAsync($"/v1/webhooks/{id}");
 
         Assert.Equal(("failed", 1, 500), (first.Text("outcome"), first.GetProperty("attempt").GetInt32(), first.GetProperty("response").GetProperty("status").GetInt32()));

@@ -65,6 +65,25 @@ public sealed class WebhookFanOutTests
     }
 
     [Fact]
+    public async Task While_a_restored_database_is_held_nothing_is_told()
+    {
+        await using var test = await WebhookApp.StartAsync();
+        var id = (await test.AddAsync(more: new() { ["events"] = new JsonArray("email.accepted") })).Text("id");
+        await test.App.SendAsync();
+        await test.DeliveriesAsync(id, 1);
+        await test.App.ExecuteAsync("update epoch set held_at = now(), held_for = 'by_hand', transaction = pg_current_xact_id()");
+        await test.App.SendAsync();
+        await test.App.UntilAsync(db => db.WebhookQueue.AnyAsync());
+        await Task.Delay(1500);
+        var whileHeld = test.Receiver.Calls.Count;
+
+        await test.App.ExecuteAsync("update epoch set held_at = null, held_for = null, transaction = pg_current_xact_id()");
+        await test.DeliveriesAsync(id, 2);
+
+        Assert.Equal((1, 2), (whileHeld, test.Receiver.Calls.Count));
+    }
+
+    [Fact]
     public async Task A_database_without_webhooks_keeps_nothing_of_them()
     {
         await using var test = await WebhookApp.StartAsync();

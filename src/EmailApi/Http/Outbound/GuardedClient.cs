@@ -17,8 +17,10 @@ public sealed record GuardedAnswer(int Status, TimeSpan? RetryAfter, byte[] Begi
 /// asked to. Private networks are reached only where the settings name them.</summary>
 public sealed class GuardedClient : IDisposable
 {
+    /// <summary>With TLS. A connection that is being made outlives the request that wanted it.</summary>
+    static readonly TimeSpan ConnectWithin = TimeSpan.FromSeconds(10);
     /// <summary>To one of several addresses: the next must have its turn within the call's time.</summary>
-    static readonly TimeSpan ConnectWithin = TimeSpan.FromSeconds(4);
+    static readonly TimeSpan ConnectOneWithin = TimeSpan.FromSeconds(4);
     static readonly TimeSpan ResolveWithin = TimeSpan.FromSeconds(4);
 
     readonly IReadOnlyList<IPNetwork> allowed;
@@ -36,6 +38,7 @@ public sealed class GuardedClient : IDisposable
         http = new(new SocketsHttpHandler
         {
             ConnectCallback = ConnectAsync,
+            ConnectTimeout = ConnectWithin,
             AllowAutoRedirect = false,
             UseProxy = false,
             UseCookies = false,
@@ -74,7 +77,7 @@ public sealed class GuardedClient : IDisposable
     /// <param name="keep">Bytes of the answer's body that are read.</param>
     /// <param name="cancel">The time for all of it.</param>
     /// <exception cref="HttpRequestException">No answer came; the cause is in it, an <see cref="AddressRefusedException"/> among others.</exception>
-    /// <exception cref="OperationCanceledException">The time was over before an answer began.</exception>
+    /// <exception cref="OperationCanceledException">The time was over before an answer began, or no connection came about in 10 s.</exception>
     public async Task<GuardedAnswer> SendAsync(HttpRequestMessage request, int keep, CancellationToken cancel)
     {
         using var answer = await http.SendAsync(request, cancel);
@@ -119,7 +122,7 @@ public sealed class GuardedClient : IDisposable
         {
             using var limit = CancellationTokenSource.CreateLinkedTokenSource(cancel);
             var isLast = i == addresses.Length - 1;
-            if (!isLast) limit.CancelAfter(ConnectWithin);
+            if (!isLast) limit.CancelAfter(ConnectOneWithin);
             var socket = new Socket(addresses[i].AddressFamily, SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {
