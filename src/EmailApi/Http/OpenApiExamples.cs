@@ -30,14 +30,14 @@ static class OpenApiExamples
 
     const string Webhook = $$"""
         {
-          "id": "{{WebhookId}}", "url": "https://shop.example/hooks/email", "events": ["email.*"], "streams": null, "tags": null, "description": "Orders", "enabled": true,
+          "id": "{{WebhookId}}", "url": "https://shop.example/hooks/email", "events": ["email.*"], "streams": [], "tags": {}, "description": "Orders", "enabled": true,
           "failing_since": null, "disabled_at": null, "disabled_reason": null, "disabled_note": null, "created_at": "2026-12-01T00:00:00+00:00"
         }
         """;
 
     const string NewSecret = $$"""
         {
-          "id": "{{WebhookId}}", "url": "https://shop.example/hooks/email", "events": ["email.*"], "streams": null, "tags": null, "description": "Orders", "enabled": true,
+          "id": "{{WebhookId}}", "url": "https://shop.example/hooks/email", "events": ["email.*"], "streams": [], "tags": {}, "description": "Orders", "enabled": true,
           "failing_since": null, "disabled_at": null, "disabled_reason": null, "disabled_note": null, "created_at": "2026-12-01T00:00:00+00:00",
           "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
         }

@@ -80,7 +80,6 @@ sealed class OpenApiSchemas : ISchemaFilter
             case "reason" when type == typeof(ReportedRecipientResponse) || type == typeof(BounceResponse): property.Enum = Of(Words.All<BounceReason>()); break;
             case "reason" when type == typeof(SuppressionRequest) || type == typeof(SuppressionResponse): property.Enum = Of(Suppression.Reasons); break;
             case "source" when type == typeof(SuppressionResponse): property.Enum = Of(Words.All<SuppressionSource>()); break;
-            case "disabled_reason": property.Enum = Of(Words.All<WebhookOff>()); break;
             case "url" when type == typeof(WebhookRequest) || type == typeof(WebhookResponse): property.Format = "uri"; break;
             case "from" or "to" when type == typeof(ReplayRequest): property.Format = "date-time"; break;
             case "waiting" or "final": property.Description = "Recipients by state."; break;

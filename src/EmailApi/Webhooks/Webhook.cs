@@ -60,7 +60,7 @@ public sealed class Webhook : IEntityTypeConfiguration<Webhook>
         return id is { Length: 35 } && id.StartsWith("wh_", StringComparison.Ordinal) && !id.AsSpan(3).ContainsAnyInRange('A', 'F') && Guid.TryParseExact(id.AsSpan(3), "n", out guid);
     }
 
-    internal IReadOnlyDictionary<string, string>? TagsByName => Tags is null ? null : JsonSerializer.Deserialize(Tags, ApiJson.Wire.DictionaryStringString);
+    internal IReadOnlyDictionary<string, string> TagsByName => Tags is null ? new Dictionary<string, string>() : JsonSerializer.Deserialize(Tags, ApiJson.Wire.DictionaryStringString)!;
 
     public void Configure(EntityTypeBuilder<Webhook> webhook)
     {

@@ -81,13 +81,13 @@ static class WebhookUrl
 }
 
 /// <summary>An endpoint that is told of events.</summary>
-/// <param name="Streams">Null: of mail in all streams.</param>
-/// <param name="Tags">Null: of mail with any tags.</param>
+/// <param name="Streams">Empty: of mail in all streams.</param>
+/// <param name="Tags">Empty: of mail with any tags.</param>
 /// <param name="FailingSince">The first failure since the last success; null: the last call succeeded, or there was none.</param>
 /// <param name="DisabledReason"><c>by_hand</c>, <c>gone</c> (it answered 410) or <c>failing</c> (no call succeeded for 120 hours).</param>
 /// <param name="DisabledNote">What the last call met with.</param>
 public sealed record WebhookResponse(
-    string Id, string Url, IReadOnlyList<string> Events, IReadOnlyList<string>? Streams, IReadOnlyDictionary<string, string>? Tags, string Description, bool Enabled,
+    string Id, string Url, IReadOnlyList<string> Events, IReadOnlyList<string> Streams, IReadOnlyDictionary<string, string> Tags, string Description, bool Enabled,
     DateTimeOffset? FailingSince, DateTimeOffset? DisabledAt, string? DisabledReason, string? DisabledNote, DateTimeOffset CreatedAt)
 {
     /// <summary>Shown once, when it is made.</summary>
@@ -99,6 +99,6 @@ public sealed record WebhookResponse(
     public DateTimeOffset? PreviousSecretUntil { get; init; }
 
     internal static WebhookResponse Of(Webhook webhook) => new(
-        Webhook.Format(webhook.Id), webhook.Url, webhook.Events, webhook.Streams, webhook.TagsByName, webhook.Description, webhook.IsEnabled,
+        Webhook.Format(webhook.Id), webhook.Url, webhook.Events, webhook.Streams ?? [], webhook.TagsByName, webhook.Description, webhook.IsEnabled,
         webhook.FailingSince, webhook.DisabledAt, webhook.DisabledReason?.Word(), webhook.DisabledNote, webhook.CreatedAt);
 }
