@@ -1,4 +1,9 @@
 using System.Net;
+using System.Net.Security;
+using System.Net.Sockets;
+using System.Security.Authentication;
+using System.Security.Cryptography;
+using System.Security.Cryptography.X509Certificates;
 using EmailApi.Http.Outbound;
 using EmailApi.Tests.Support;
 using Microsoft.AspNetCore.Http;
@@ -26,6 +31,44 @@ public sealed class GuardedClientTests
 
         Assert.Equal(200, answer.Status);
         Assert.Equal($"hooks.example:{receiver.Port}", Assert.Single(receiver.Calls).Headers["host"]);
+    }
+
+    [Fact]
+    public async Task TLS_is_for_the_name_and_a_certificate_that_nobody_signed_is_refused()
+    {
+        using var key = RSA.Create(2048);
+        using var made = new CertificateRequest("CN=hooks.example", key, HashAlgorithmName.SHA256, RSASignaturePadding.Pkcs1).CreateSelfSigned(DateTimeOffset.UtcNow.AddDays(-1), DateTimeOffset.UtcNow.AddDays(1));
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        using var client = Client(_ => [IPAddress.Loopback], Loopback);
+
+        var asked = AskedForAsync();
+        var error = await Assert.ThrowsAsync<HttpRequestException>(() => SendAsync(client, $"https://hooks.example:{((IPEndPoint)listener.LocalEndpoint).Port}/"));
+
+        Assert.Equal("hooks.example", await asked.WaitAsync(TimeSpan.FromSeconds(20)));
+        Assert.IsType<AuthenticationException>(error.GetBaseException());
+
+        async Task<string?> AskedForAsync()
+        {
+            string? name = null;
+            using var socket = await listener.AcceptTcpClientAsync();
+            await using var tls = new SslStream(socket.GetStream());
+            try
+            {
+                await tls.AuthenticateAsServerAsync((_, hello, _, _) =>
+                {
+                    name = hello.ServerName;
+                    return new(new SslServerAuthenticationOptions { ServerCertificate = made });
+                }, null);
+                await tls.ReadExactlyAsync(new byte[1]);
+            }
+            catch (Exception refused) when (refused is IOException or AuthenticationException)
+            {
+                // As it should be.
+            }
+
+            return name;
+        }
     }
 
     [Theory]
