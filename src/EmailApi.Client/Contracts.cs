@@ -143,11 +143,12 @@ public sealed record Recipient(
 /// <param name="Enhanced">RFC 3463, e.g. <c>5.1.1</c>.</param>
 public sealed record SmtpReply(int? Code, string? Enhanced, string Text);
 
-/// <summary>A fact about a recipient.</summary>
+/// <summary>A fact about a recipient, or about the project.</summary>
 /// <param name="Type"><c>email.</c> and a word, e.g. <c>email.sent</c>; expect new ones.</param>
+/// <param name="EmailId">Null when it is about no mail, as <c>webhook.disabled</c> is.</param>
 /// <param name="Recipient">The address; null once it was erased.</param>
 /// <param name="Sequence">Counts from 1 per recipient.</param>
-public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, string EmailId, string? Recipient, int Sequence)
+public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, string? EmailId, string? Recipient, int Sequence)
 {
     public string? Stream { get; init; }
     public IReadOnlyDictionary<string, string>? Tags { get; init; }
@@ -181,6 +182,8 @@ public sealed record EmailEvent(string Id, string Type, DateTimeOffset At, strin
     public string? Url { get; init; }
     /// <summary>Of <c>email.clicked</c>: which link, counted from 1.</summary>
     public int? Link { get; init; }
+    /// <summary>Of <c>webhook.disabled</c> and of a test call: which webhook.</summary>
+    public string? Webhook { get; init; }
 
     /// <summary>Where to go on once this event is dealt with: what to give as <c>after</c>. Nothing is missed; up to 99 events before it may
     /// come again, known by their <see cref="Id"/>. Null within the first page of all.</summary>

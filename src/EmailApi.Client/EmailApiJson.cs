@@ -17,6 +17,7 @@ namespace EmailApi.Client;
 [JsonSerializable(typeof(Email))]
 [JsonSerializable(typeof(ListedEmailPage))]
 [JsonSerializable(typeof(EventPage))]
+[JsonSerializable(typeof(EmailEvent))]
 [JsonSerializable(typeof(EmailContent))]
 [JsonSerializable(typeof(SuppressionRequest))]
 [JsonSerializable(typeof(Suppression))]

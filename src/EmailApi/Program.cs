@@ -15,6 +15,7 @@ using EmailApi.Restore;
 using EmailApi.Statistics;
 using EmailApi.Suppressions;
 using EmailApi.Tracking;
+using EmailApi.Webhooks;
 
 namespace EmailApi;
 
@@ -60,6 +61,7 @@ public static class Program
         builder.AddPauses(settings);   // the emergency stop
         builder.AddSuppressions(settings);   // addresses that must not be mailed
         builder.AddStatistics();      // what became of it, counted
+        builder.AddWebhooks(settings);   // events told to who wants to know
         builder.AddOperations(settings);   // jobs, metrics
 
         var app = builder.Build();
@@ -75,6 +77,7 @@ public static class Program
             app.MapSuppressions();
             app.MapEvents();
             app.MapStatistics();
+            app.MapWebhooks();
             app.MapBounces();
             app.MapTracking();
             app.MapCaptured();

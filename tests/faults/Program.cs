@@ -13,7 +13,7 @@ if (args is [EntryPoint.App, .. var settings]) return await EmailApi.Program.Mai
 Scenario[] all =
 [
     new Kill(), new Poison(), new Backlog(), new RelayMatrix(), new LateDot(), new NodeClock(), new Postgres(), new Rolling(), new LostDot(), new HangfireSchema(),
-    new CommitLost(), new DiskFull(), new SameId(), new Partial(), new Restored(), new PgBouncer(), new Connections(), new Away(), new Fair(),
+    new CommitLost(), new DiskFull(), new SameId(), new Partial(), new Restored(), new PgBouncer(), new Connections(), new Away(), new Fair(), new Webhooks(),
 ];
 
 using var stop = new CancellationTokenSource();

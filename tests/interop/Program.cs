@@ -5,7 +5,7 @@ using EmailApi.Interop;
 
 [assembly: SupportedOSPlatform("linux")]
 
-// Against other people's software: smtp-sink, smtp-source, Postfix, Dovecot, swaks, and bare sockets as an attacker uses them.
+// Against other people's software: smtp-sink, smtp-source, Postfix, Dovecot, swaks, verifiers of webhooks, and bare sockets as an attacker uses them.
 using var stop = new CancellationTokenSource();
 using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
@@ -20,6 +20,7 @@ try
     await BounceChecks.RunAsync(checks, folder, database);
     await TlsChecks.RunAsync(checks, folder, database);
     await CaptureChecks.RunAsync(checks, folder, database);
+    await WebhookChecks.RunAsync(checks, folder, database);
 
     Console.WriteLine($"{checks.Passed} ok, {checks.Failed} failed");
     return checks.Failed == 0 ? 0 : 1;

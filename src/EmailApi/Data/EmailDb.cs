@@ -7,6 +7,7 @@ using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Statistics;
 using EmailApi.Suppressions;
+using EmailApi.Webhooks;
 using Microsoft.AspNetCore.DataProtection.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore;
 using Stream = EmailApi.Projects.Stream;
@@ -30,6 +31,10 @@ public sealed class EmailDb(DbContextOptions<EmailDb> options) : DbContext(optio
     public DbSet<Suppression> Suppressions => Set<Suppression>();
     public DbSet<RecipientEvent> Events => Set<RecipientEvent>();
     public DbSet<CapturedEmail> Captured => Set<CapturedEmail>();
+    public DbSet<Webhook> Webhooks => Set<Webhook>();
+    public DbSet<WebhookFeed> WebhookFeeds => Set<WebhookFeed>();
+    public DbSet<QueuedCall> WebhookQueue => Set<QueuedCall>();
+    public DbSet<WebhookCall> WebhookCalls => Set<WebhookCall>();
     public DbSet<Usage> Usage => Set<Usage>();
     public DbSet<Stat> Stats => Set<Stat>();
     public DbSet<StatCursor> StatCursors => Set<StatCursor>();

@@ -12,6 +12,9 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
 
     static readonly string[] Tables = ["emails", "recipients", "contents", "blob_uses", "attempts", "events"];
 
+    /// <summary>Those of the mails, and what has weeks of its own.</summary>
+    static readonly string[] All = [.. Tables, Webhooks.WebhookCall.Table];
+
     /// <summary>Makes what is missing from last week (a node's clock may be behind) to <see cref="WeeksAhead"/>. Safe to call from several
     /// nodes at once.</summary>
     public async Task EnsureAsync(CancellationToken cancel)
@@ -23,7 +26,7 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
         var thisWeek = WeekOf(clock.GetUtcNow());
         for (var week = thisWeek.AddDays(-7); week <= thisWeek.AddDays(7 * WeeksAhead); week = week.AddDays(7))
         {
-            foreach (var table in Tables)
+            foreach (var table in All)
             {
                 // Names, not values: both come from this file.
                 var name = NameOf(table, week);
@@ -56,7 +59,7 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
         for (var weeks = 0; weeks <= WeeksAhead; weeks++)
         {
             await using var command = database.CreateCommand("select bool_and(to_regclass(name) is not null) from unnest($1) name");
-            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. Tables.Select(table => NameOf(table, thisWeek.AddDays(7 * weeks)))] });
+            command.Parameters.Add(new NpgsqlParameter<string[]> { TypedValue = [.. All.Select(table => NameOf(table, thisWeek.AddDays(7 * weeks)))] });
             if (await command.ExecuteScalarAsync(cancel) is not true) return weeks - 1;
         }
 
@@ -64,12 +67,12 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
     }
 
     /// <summary>The weeks that have partitions, oldest first.</summary>
-    public async Task<IReadOnlyList<PartitionWeek>> WeeksAsync(CancellationToken cancel)
+    public async Task<IReadOnlyList<PartitionWeek>> WeeksAsync(CancellationToken cancel, string table = "emails")
     {
-        await using var command = database.CreateCommand("""
+        await using var command = database.CreateCommand($"""
             select substring(c.relname from '_([0-9]+)$'), substring(b.bound from $$FROM \('([^']+)'$$)::uuid, substring(b.bound from $$TO \('([^']+)'$$)::uuid
             from pg_inherits i join pg_class c on c.oid = i.inhrelid cross join lateral (select pg_get_expr(c.relpartbound, c.oid) as bound) b
-            where i.inhparent = 'emails'::regclass and b.bound is not null order by 2   -- null: just dropped
+            where i.inhparent = '{table}'::regclass and b.bound is not null order by 2   -- null: just dropped
             """);
         var weeks = new List<PartitionWeek>();
         await using var reader = await command.ExecuteReaderAsync(cancel);
@@ -121,6 +124,26 @@ public sealed class Partitions(NpgsqlDataSource database, TimeProvider clock)
             foreach (var value in values)
                 command.Parameters.Add(value is ulong ? new() { Value = value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 } : new() { Value = value });
             return await command.ExecuteScalarAsync(cancel);
+        }
+    }
+
+    /// <summary>Drops the weeks of webhook calls that are over since a time. One that is in use stays until the next run.</summary>
+    public async Task DropCallsAsync(DateTimeOffset before, CancellationToken cancel)
+    {
+        foreach (var week in await WeeksAsync(cancel, Webhooks.WebhookCall.Table))
+        {
+            if (week.EndsAt > before) return;
+            try
+            {
+                await using var batch = database.CreateBatch();   // one transaction
+                batch.BatchCommands.Add(new($"set local lock_timeout = '{DropWait.TotalMilliseconds:0}ms'"));
+                batch.BatchCommands.Add(new($"drop table if exists {Webhooks.WebhookCall.Table}_{week.Name}"));
+                await batch.ExecuteNonQueryAsync(cancel);
+            }
+            catch (PostgresException error) when (error.SqlState is PostgresErrorCodes.LockNotAvailable or PostgresErrorCodes.DeadlockDetected)
+            {
+                // Others use it.
+            }
         }
     }
 

@@ -45,7 +45,7 @@ public sealed partial class JobServers(
             lock (gate)
             {
                 if (isStopped) return;
-                servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 1));
+                servers.Add(Start(DeliveryQueue, $"{node}:delivery", lanes + 2));   // one for webhooks
                 servers.Add(Start(Ordinary, node, 3));   // the statistics take one
             }
         }

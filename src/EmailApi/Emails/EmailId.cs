@@ -21,4 +21,11 @@ public static class EmailId
 
     /// <summary><c>ev_</c>, the email's id, the recipient's and the event's number: the same wherever the event is told.</summary>
     public static string OfEvent(Guid id, int n, int sequence) => string.Create(CultureInfo.InvariantCulture, $"ev_{id:n}_{n}_{sequence}");
+
+    public static bool TryParseEvent(string text, out Guid id, out int n, out int sequence)
+    {
+        (id, n, sequence) = (default, 0, 0);
+        return text.Split('_') is ["ev", var email, var recipient, var number] && TryParse(Prefix + email, out id)
+            && int.TryParse(recipient, NumberStyles.None, CultureInfo.InvariantCulture, out n) && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out sequence);
+    }
 }

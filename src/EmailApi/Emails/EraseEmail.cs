@@ -27,6 +27,7 @@ public static class EraseEmail
             update emails set from_address = {Erased}, from_name = null, subject = null, tags = null, metadata = null where id = {email.Id};
             update recipients set address = {Erased}, address_key = null, name = null, reply_text = left(reply_text, 0) where email_id = {email.Id};
             update attempts set reply_text = left(reply_text, 0), conversation = null where email_id = {email.Id};
+            update webhook_calls set request = null, answer = null where email_id = {email.Id};
             update events set data = jsonb_set(data, array['reply', 'text'], to_jsonb(''::text)) where email_id = {email.Id} and data -> 'reply' is not null;
             update events set data = data - array['ip', 'url', 'user_agent_family'] where email_id = {email.Id} and type in ('email.opened', 'email.clicked')
             """, cancel);

@@ -59,4 +59,7 @@ public sealed record EventData
     public string? Url { get; init; }
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? Link { get; init; }
+    /// <summary>Of <c>webhook.disabled</c>: which one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Webhook { get; init; }
 }

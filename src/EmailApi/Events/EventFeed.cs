@@ -23,7 +23,7 @@ public static class EventFeed
         """;
 
     /// <summary>All there are in the contract; not each is written yet.</summary>
-    static readonly string[] Types =
+    internal static readonly string[] Types =
     [
         .. "accepted scheduled held approved released canceled rejected sent delivered deferred bounced complained failed expired suppressed in_doubt retried opened clicked unsubscribed read_receipt"
             .Split(' ').Select(word => "email." + word),
@@ -87,9 +87,10 @@ public static class EventFeed
     internal static JsonElement? Json(string? stored) => stored is null ? null : JsonDocument.Parse(stored).RootElement;
 }
 
-/// <summary>A fact about a recipient.</summary>
+/// <summary>A fact about a recipient, or about the project.</summary>
+/// <param name="EmailId">Null when it is about no mail, as <c>webhook.disabled</c> is.</param>
 /// <param name="Sequence">Counts from 1 per recipient.</param>
-public sealed record EventResponse(string Id, string Type, DateTimeOffset At, string EmailId, string? Recipient, int Sequence)
+public sealed record EventResponse(string Id, string Type, DateTimeOffset At, string? EmailId, string? Recipient, int Sequence)
 {
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public string? Stream { get; init; }
@@ -114,6 +115,9 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     /// <summary>Of <c>email.suppressed</c>: when the suppression was made.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public DateTimeOffset? Since { get; init; }
+    /// <summary>Of <c>webhook.disabled</c>: which one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? Webhook { get; init; }
 
     /// <summary>Of <c>email.read_receipt</c>: what became of the mail at its reader's.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
@@ -149,7 +153,7 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
     internal static EventResponse Of(Guid emailId, int n, int sequence, string type, DateTimeOffset at, string? data, string? address)
     {
         var said = data is null ? null : JsonSerializer.Deserialize(data, ApiJson.Wire.EventData);
-        return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, Emails.EmailId.Format(emailId), address, sequence)
+        return new(Emails.EmailId.OfEvent(emailId, n, sequence), type, at, n == 0 ? null : Emails.EmailId.Format(emailId), address, sequence)
         {
             Reply = said?.Reply,
             Bounce = said?.Bounce,
@@ -168,6 +172,7 @@ public sealed record EventResponse(string Id, string Type, DateTimeOffset At, st
             Ip = said?.Ip,
             Url = said?.Url,
             Link = said?.Link,
+            Webhook = said?.Webhook,
         };
     }
 }

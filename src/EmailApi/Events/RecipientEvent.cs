@@ -8,6 +8,7 @@ namespace EmailApi.Events;
 public sealed class RecipientEvent : IEntityTypeConfiguration<RecipientEvent>
 {
     public Guid EmailId { get; init; }
+    /// <summary>The recipient's number; 0: it is about the project, and <see cref="EmailId"/> is an id of its own.</summary>
     public int N { get; init; }
     /// <summary>Counts from 1 per recipient.</summary>
     public int Sequence { get; init; }

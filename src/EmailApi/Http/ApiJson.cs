@@ -12,6 +12,7 @@ using EmailApi.Pauses;
 using EmailApi.Projects;
 using EmailApi.Statistics;
 using EmailApi.Suppressions;
+using EmailApi.Webhooks;
 
 namespace EmailApi.Http;
 
@@ -59,6 +60,13 @@ namespace EmailApi.Http;
 [JsonSerializable(typeof(JsonLine))]
 [JsonSerializable(typeof(EventData))]
 [JsonSerializable(typeof(TakenBounceResponse))]
+[JsonSerializable(typeof(WebhookRequest))]
+[JsonSerializable(typeof(WebhookResponse))]
+[JsonSerializable(typeof(Page<WebhookResponse>))]
+[JsonSerializable(typeof(DeliveryResponse))]
+[JsonSerializable(typeof(Page<DeliveryResponse>))]
+[JsonSerializable(typeof(ReplayRequest))]
+[JsonSerializable(typeof(ReplayResponse))]
 [JsonSerializable(typeof(ReadinessResponse))]
 [JsonSerializable(typeof(Dictionary<string, string>))]
 [JsonSerializable(typeof(string))]

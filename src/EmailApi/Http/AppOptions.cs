@@ -35,6 +35,7 @@ public sealed class AppOptions
     public string? PublicUrl { get; init; }
     /// <summary>Addresses of the proxies whose X-Forwarded-* headers count.</summary>
     public List<string> TrustedProxies { get; init; } = [];
+    public WebhookOptions Webhooks { get; init; } = new();
 
     /// <summary>Not a setting: no connection string was given.</summary>
     internal bool UsesEmbeddedDatabase { get; set; }
@@ -49,6 +50,12 @@ public sealed class BootstrapOptions
     [RegularExpression("^[!-~]{32,512}$", ErrorMessage = "ApiKey is 32 to 512 printable ASCII characters without spaces.")]
     public string? ApiKey { get; init; }
     public string? ApiKeyFile { get; init; }
+}
+
+public sealed class WebhookOptions
+{
+    /// <summary>Networks (CIDR) that webhooks may reach although they are not public; loopback too must be named.</summary>
+    public List<string> AllowedNetworks { get; init; } = [];
 }
 
 public sealed class PostgresOptions

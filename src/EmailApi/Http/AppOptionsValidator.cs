@@ -28,6 +28,8 @@ static class AppOptionsValidator
         if (options.PublicUrl is { Length: > 0 } url && !IsPublicUrl(url)) failures.Add("EmailApi__PublicUrl: give an address that links can begin with, such as https://mail.example.jp, without user, query and fragment.");
         for (var i = 0; i < options.TrustedProxies.Count; i++)
             if (!IPAddress.TryParse(options.TrustedProxies[i], out _)) failures.Add($"EmailApi__TrustedProxies__{i}: {options.TrustedProxies[i]} is not an IP address.");
+        for (var i = 0; i < options.Webhooks.AllowedNetworks.Count; i++)
+            if (!IPNetwork.TryParse(options.Webhooks.AllowedNetworks[i], out _)) failures.Add($"EmailApi__Webhooks__AllowedNetworks__{i}: {options.Webhooks.AllowedNetworks[i]} is not a network such as 10.1.0.0/16 or ::1/128.");
         return failures;
 
         static bool IsPublicUrl(string url) => Uri.TryCreate(url, UriKind.Absolute, out var uri) && uri.Scheme is "http" or "https" && uri.Host.Length > 0

@@ -32,6 +32,32 @@ static class OpenApiExamples
         { "email": "taro@example.jp", "reason": "complaint", "stream": null, "source": "manual", "created_at": "2026-12-01T00:00:00+00:00", "expires_at": "2027-11-30T15:00:00+00:00", "email_id": null }
         """;
 
+    const string WebhookId = "wh_019ac3f1e2a07d3b9c4e5f60718293a4";
+
+    const string Webhook = $$"""
+        {
+          "id": "{{WebhookId}}", "url": "https://shop.example/hooks/email", "events": ["email.*"], "streams": [], "tags": {}, "description": "Orders", "enabled": true,
+          "failing_since": null, "disabled_at": null, "disabled_reason": null, "disabled_note": null, "created_at": "2026-12-01T00:00:00+00:00"
+        }
+        """;
+
+    const string NewSecret = $$"""
+        {
+          "id": "{{WebhookId}}", "url": "https://shop.example/hooks/email", "events": ["email.*"], "streams": [], "tags": {}, "description": "Orders", "enabled": true,
+          "failing_since": null, "disabled_at": null, "disabled_reason": null, "disabled_note": null, "created_at": "2026-12-01T00:00:00+00:00",
+          "secret": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
+        }
+        """;
+
+    const string Delivery = $$"""
+        {
+          "id": "call_019ac3f1e2a07d3b9c4e5f60718293a5", "event_id": "ev_019ac3f1e2a07d3b9c4e5f60718293a4_1_2", "type": "email.sent", "at": "2026-12-01T00:00:02+00:00", "attempt": 1,
+          "outcome": "succeeded", "url": "https://shop.example/hooks/email",
+          "request": { "headers": { "webhook-id": "ev_019ac3f1e2a07d3b9c4e5f60718293a4_1_2", "webhook-timestamp": "1796083202" }, "body": "{\"type\":\"email.sent\"}" },
+          "response": { "status": 200, "body": "ok" }, "duration_ms": 31, "error": null, "next_attempt_at": null
+        }
+        """;
+
     /// <summary>Bodies that are no JSON, by operation and media type.</summary>
     static readonly Dictionary<string, string> Bodies = new(StringComparer.Ordinal)
     {
@@ -76,6 +102,9 @@ static class OpenApiExamples
         ["pause"] = """{ "stream": "transactional", "reason": "wrong prices in the template" }""",
         ["resume"] = """{ "stream": "transactional" }""",
         ["addSuppression"] = """{ "email": "taro@example.jp", "reason": "complaint", "expires_at": "2027-12-01T00:00:00+09:00" }""",
+        ["createWebhook"] = """{ "url": "https://shop.example/hooks/email", "events": ["email.*"], "description": "Orders" }""",
+        ["changeWebhook"] = """{ "events": ["email.bounced", "email.complained"], "enabled": true }""",
+        ["replayWebhook"] = """{ "from": "2026-12-01T00:00:00+09:00", "to": "2026-12-02T00:00:00+09:00" }""",
         ["changeKey"] = """{ "rate_limit": { "per_second": 50, "burst": 100 } }""",
         ["changeProject"] = """{ "rate_limit": { "per_second": 500, "burst": 1000 }, "quota": { "per_day": 100000, "per_month": 2000000 } }""",
     };
@@ -126,6 +155,14 @@ static class OpenApiExamples
         ["listSuppressions"] = $$"""{ "data": [{{Suppression}}], "next_cursor": null }""",
         ["getSuppressions"] = $$"""{ "data": [{{Suppression}}], "next_cursor": null }""",
         ["importSuppressions"] = """{ "lines": 3, "added": 1, "known": 1, "refused": 1, "errors": [{ "line": 4, "code": "invalid_address", "detail": "An address has the form name@example.jp; the @ is missing." }] }""",
+        ["createWebhook"] = NewSecret,
+        ["getWebhook"] = Webhook,
+        ["changeWebhook"] = Webhook,
+        ["listWebhooks"] = $$"""{ "data": [{{Webhook}}], "next_cursor": null }""",
+        ["rotateWebhookSecret"] = NewSecret,
+        ["testWebhook"] = Delivery,
+        ["listWebhookDeliveries"] = $$"""{ "data": [{{Delivery}}], "next_cursor": null }""",
+        ["replayWebhook"] = """{ "queued": 12 }""",
         ["listEvents"] = $$"""
             {
               "data": [{ "id": "{{Id}}_1_2", "type": "email.sent", "at": "2026-12-01T00:00:01+00:00", "email_id": "{{Id}}", "recipient": "taro@example.jp", "sequence": 2 }],

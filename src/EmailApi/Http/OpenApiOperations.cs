@@ -5,6 +5,7 @@ using EmailApi.Limits;
 using EmailApi.Projects;
 using EmailApi.Statistics;
 using EmailApi.Suppressions;
+using EmailApi.Webhooks;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -71,8 +72,17 @@ sealed class OpenApiOperations : IOperationFilter
         ["getStats.value"] = (p, _) => p.Description = "Only this stream, domain, relay or tag:value.",
         ["getStats.time_zone"] = (p, _) => p.Description = "Whose days and months, by a name of the IANA database such as Asia/Tokyo; left out: UTC.",
         ["getStats.limit"] = (p, s) => Number(p, s, 1, 1000, 100, "Values, those with most mail first."),
+        ["event_id"] = (p, _) => p.Description = "Only calls for this event, ev_….",
+        ["outcome"] = (p, s) => (p.Description, s.Enum) = ("Only calls that ended so.", [.. Words.All<CallOutcome>().Select(w => JsonValue.Create(w))]),
         ["getCaptured.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["getCapturedRaw.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
+        ["getWebhook.id"] = WebhookId,
+        ["changeWebhook.id"] = WebhookId,
+        ["deleteWebhook.id"] = WebhookId,
+        ["rotateWebhookSecret.id"] = WebhookId,
+        ["testWebhook.id"] = WebhookId,
+        ["listWebhookDeliveries.id"] = WebhookId,
+        ["replayWebhook.id"] = WebhookId,
         ["id"] = (_, s) => s.Pattern = "^em_[0-9a-f]{32}$",
     };
 
@@ -82,6 +92,7 @@ sealed class OpenApiOperations : IOperationFilter
         ["200"] = "As asked.",
         ["201"] = "It is made.",
         ["202"] = "Stored: it is committed, and delivery follows.",
+        ["replayWebhook.202"] = "They are queued.",
         ["204"] = "Done; there is nothing to show.",
         ["400"] = "The JSON, a parameter or the cursor cannot be understood.",
         ["401"] = "No key, or one that is unknown, expired or revoked.",
@@ -184,6 +195,8 @@ sealed class OpenApiOperations : IOperationFilter
         parameter.Description = description;
         (schema.Minimum, schema.Maximum, schema.Default) = (min.ToString(CultureInfo.InvariantCulture), max.ToString(CultureInfo.InvariantCulture), JsonValue.Create(usual));
     }
+
+    static void WebhookId(OpenApiParameter parameter, OpenApiSchema schema) => schema.Pattern = "^wh_[0-9a-f]{32}$";
 
     static void Day(OpenApiParameter parameter, OpenApiSchema schema, string description) => (parameter.Description, schema.Format) = (description, "date");
 

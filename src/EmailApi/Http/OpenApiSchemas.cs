@@ -8,6 +8,7 @@ using EmailApi.Events;
 using EmailApi.Projects;
 using EmailApi.Suppressions;
 using EmailApi.Tracking;
+using EmailApi.Webhooks;
 using Microsoft.OpenApi;
 using Swashbuckle.AspNetCore.SwaggerGen;
 
@@ -71,6 +72,7 @@ sealed class OpenApiSchemas : ISchemaFilter
             case "envelope": property.Enum = Of(Words.All<EnvelopeKind>()); break;
             case "kind" when type == typeof(TakenBounceResponse): property.Enum = Of(Words.All<ReportKind>()); break;
             case "kind": property.Enum = Of(Words.All<RecipientKind>()); break;
+            case "outcome" when type == typeof(DeliveryResponse): property.Enum = Of(Words.All<CallOutcome>()); break;
             case "outcome": property.Enum = Of(Words.All<RecipientState>()); break;
             case "status" when type == typeof(AcceptedRecipient) || type == typeof(RecipientResponse): property.Enum = Of(Words.All<RecipientState>()); break;
             case "status" when type == typeof(GetEmailResponse) || type == typeof(SendEmailResponse): property.Enum = Of([.. Words.All<RecipientState>(), "partial"]); break;
@@ -80,6 +82,8 @@ sealed class OpenApiSchemas : ISchemaFilter
             case "source" when type == typeof(SuppressionResponse): property.Enum = Of(Words.All<SuppressionSource>()); break;
             case "unsubscribe": property.Enum = Of(Words.All<UnsubscribeScope>()); break;
             case "class": property.Enum = Of(Words.All<HitClass>()); break;
+            case "url" when type == typeof(WebhookRequest) || type == typeof(WebhookResponse): property.Format = "uri"; break;
+            case "from" or "to" when type == typeof(ReplayRequest): property.Format = "date-time"; break;
             case "waiting" or "final": property.Description = "Recipients by state."; break;
         }
     }

@@ -83,6 +83,7 @@ sealed class OpenApiTags : IDocumentFilter
         ["Statistics"] = "What became of the mail, counted.",
         ["Streams"] = "Classes of mail: priority, life, retries, retention.",
         ["Suppressions"] = "Addresses that must not be mailed.",
+        ["Webhooks"] = "Endpoints that are told of events.",
         ["Usage"] = "What was sent, and what quotas leave.",
     };
 

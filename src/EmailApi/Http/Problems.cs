@@ -47,6 +47,7 @@ public sealed record ProblemKind(int Status, string Code, string Title)
     public static readonly ProblemKind ContentGone = new(409, "content_gone", "The content is gone");
     public static readonly ProblemKind IdempotencyInProgress = new(409, "idempotency_in_progress", "The first request with this key is still under way");
     public static readonly ProblemKind WrongState = new(409, "wrong_state", "The email's state does not allow this");
+    public static readonly ProblemKind WebhookOff = new(409, "webhook_off", "The webhook is switched off");
     public static readonly ProblemKind NotPaused = new(409, "not_paused", "Nothing is paused by this");
     public static readonly ProblemKind Exists = new(409, "exists", "There is one of that name");
     public static readonly ProblemKind InUse = new(409, "in_use", "It is still in use");

@@ -9,7 +9,7 @@ namespace EmailApi.Http;
 static class SettingsCheck
 {
     const string Root = "EmailApi";
-    static readonly string[] ComesLater = ["Submission", "Webhooks"];
+    static readonly string[] ComesLater = ["Submission"];
 
     /// <exception cref="StartRefusedException">With all faults.</exception>
     public static AppOptions Read(IConfiguration configuration)

@@ -29,16 +29,32 @@ public sealed class UnusedBlobsJob(EngineDatabase database)
     }
 }
 
-/// <summary>Every 10 minutes: idempotency keys and suppressions whose time is over, captured mail beyond its limit, and runs of nodes that are gone.</summary>
+/// <summary>Every 10 minutes: idempotency keys, suppressions and webhook calls given up whose time is over, calls of webhooks that were removed, captured mail beyond its limit, and runs of
+/// nodes that are gone.</summary>
 public sealed class HousekeepingJob(EngineDatabase database, CaptureStore captures, JobStorage storage, IBackgroundJobClient jobs)
 {
     public async Task RunAsync(CancellationToken cancel)
     {
         await DeleteAsync("delete from idempotency_keys where (project_id, key) in (select project_id, key from idempotency_keys where expires_at <= now() limit 5000)", cancel);
         await DeleteAsync("delete from suppressions where (project_id, id) in (select project_id, id from suppressions where expires_at <= now() limit 5000) and expires_at <= now()", cancel);
+        await DeleteAsync("delete from webhook_queue where ctid = any(array(select ctid from webhook_queue where failed_at <= now() - interval '30 days' limit 5000)) and failed_at <= now() - interval '30 days'", cancel);
+        await DeleteAsync(CallsOfNone, cancel);
         await captures.TrimAsync(cancel);
         DropRunsOfDeadNodes();
     }
+
+    /// <summary>Walks from webhook to webhook, so that its cost does not grow with what waits.</summary>
+    const string CallsOfNone = """
+        with recursive queued as (
+            (select webhook_id from webhook_queue order by webhook_id limit 1)
+            union all
+            select next.webhook_id from queued cross join lateral (select q.webhook_id from webhook_queue q where q.webhook_id > queued.webhook_id order by q.webhook_id limit 1) next
+        ), gone as (
+            select webhook_id from queued where not exists (select from webhooks w where w.id = queued.webhook_id) limit 1
+        )
+        delete from webhook_queue q using (select q.webhook_id, q.email_id, q.n, q.sequence from gone join webhook_queue q on q.webhook_id = gone.webhook_id limit 5000) x
+        where q.webhook_id = x.webhook_id and q.email_id = x.email_id and q.n = x.n and q.sequence = x.sequence
+        """;
 
     async Task DeleteAsync(string sql, CancellationToken cancel)
     {

@@ -1,4 +1,5 @@
 using EmailApi.Data;
+using EmailApi.Webhooks;
 using Npgsql;
 
 namespace EmailApi.Operations;
@@ -15,13 +16,18 @@ public sealed class RetentionJob(EngineDatabase database, Partitions partitions)
     {
         await using var connection = await database.Source.OpenConnectionAsync(cancel);
         var now = await database.NowAsync(cancel);
+        await partitions.DropCallsAsync(now - WebhookCall.KeptFor, cancel);
         foreach (var week in await partitions.WeeksAsync(cancel))
         {
             var streams = await RetentionSql.StreamsAsync(connection, week, cancel);
             var longest = streams.Select(s => s.Metadata ?? TimeSpan.MaxValue).DefaultIfEmpty(TimeSpan.Zero).Max();
             // Last week's and newer ones are made anew and may still be written to.
             var isOver = week.EndsAt < now.AddDays(-7) && now - week.EndsAt >= longest;
-            if (isOver && await partitions.DropAsync(week, now - longest, cancel) is not DropResult.Needed) continue;
+            if (isOver && await partitions.DropAsync(week, now - longest, cancel) is not DropResult.Needed)
+            {
+                await RetentionSql.DeleteCallsAsync(connection, week, cancel);
+                continue;
+            }
 
             foreach (var stream in streams)
                 await DeleteAsync(connection, week, stream, waits: !isOver && stream.Metadata == longest && longest >= WaitsForTheWeek, now, cancel);

@@ -27,6 +27,7 @@ static class RetentionSql
         (exists (select from events v where v.email_id = e.id and v.type <> 'email.accepted' and v.at <= $5) or exists (select from attempts a where a.email_id = e.id))
         """, """
         , tried as (delete from attempts a using due where a.email_id = any($1) and a.email_id = due.email_id)
+        , called as (delete from webhook_calls c using due where c.email_id = any($1) and c.email_id = due.email_id and c.at <= $2)
         delete from events v using due where v.email_id = any($1) and v.email_id = due.email_id and v.type <> 'email.accepted' and v.at <= $2
         """);
 
@@ -34,6 +35,7 @@ static class RetentionSql
         , uses as (delete from blob_uses u using due where u.email_id = any($1) and u.email_id = due.email_id)
         , said as (delete from contents c using due where c.email_id = any($1) and c.email_id = due.email_id)
         , tried as (delete from attempts a using due where a.email_id = any($1) and a.email_id = due.email_id)
+        , called as (delete from webhook_calls c using due where c.email_id = any($1) and c.email_id = due.email_id)
         , told as (delete from events v using due where v.email_id = any($1) and v.email_id = due.email_id)
         , addressed as (delete from recipients r using due where r.email_id = any($1) and r.email_id = due.email_id)
         delete from emails e using due where e.id = any($1) and e.id = due.email_id
@@ -62,6 +64,15 @@ static class RetentionSql
         return streams;
 
         TimeSpan? Time(int column) => reader.IsDBNull(column) ? null : reader.GetFieldValue<TimeSpan>(column);
+    }
+
+    /// <summary>Calls that told of a week's mail, which is gone as a whole.</summary>
+    public static async Task DeleteCallsAsync(NpgsqlConnection connection, PartitionWeek week, CancellationToken cancel)
+    {
+        await using var command = new NpgsqlCommand(
+            $"delete from webhook_calls where id in (select id from webhook_calls where email_id >= $1 and email_id < $2 limit {Step}) and email_id >= $1 and email_id < $2", connection)
+        { Parameters = { new() { Value = week.First }, new() { Value = week.End } } };
+        while (await command.ExecuteNonQueryAsync(cancel) > 0) cancel.ThrowIfCancellationRequested();
     }
 
     /// <summary>Deletes a part of a stream's mails of a week whose last recipient became final before a time, in batches.</summary>

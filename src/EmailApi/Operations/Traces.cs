@@ -2,6 +2,7 @@ using System.Diagnostics;
 using EmailApi.Delivery;
 using EmailApi.Emails;
 using EmailApi.Http;
+using EmailApi.Webhooks;
 
 namespace EmailApi.Operations;
 
@@ -31,6 +32,18 @@ public static class Traces
             .SetTag("emailapi.email.id", EmailId.Format(email.Id)).SetTag("emailapi.relay", relay)
             .SetTag("emailapi.recipients", recipients).SetTag("emailapi.attempt", email.Recipients[0].Attempts + 1);
     }
+
+    /// <summary>One call of a webhook, that tells of an event of the mail.</summary>
+    internal static Activity? Call(ToldEvent told)
+    {
+        if (!Source.HasListeners()) return null;
+        ActivityContext.TryParse(told.TraceParent, null, isRemote: true, out var parent);
+        return Source.StartActivity("webhook", ActivityKind.Client, parent)?.SetTag("emailapi.event.id", told.Id).SetTag("emailapi.event.type", told.Type);
+    }
+
+    /// <summary>Without an answer the call stays without a status.</summary>
+    internal static void End(this Activity? call, int status) =>
+        call?.SetTag("http.response.status_code", status).SetStatus(status is >= 200 and < 300 ? ActivityStatusCode.Ok : ActivityStatusCode.Error);
 
     /// <summary>How the transaction ended, by the first recipient that was not taken.</summary>
     internal static void End(this Activity? delivery, IReadOnlyList<Outcome> outcomes)

@@ -54,7 +54,7 @@ public sealed partial class OpenApiContractTests
         var parsed = OpenApiDocument.Parse(await File.ReadAllTextAsync(Committed), "json");
         var posts = parsed.Document!.Paths.Where(p => !p.Key.Contains('{', StringComparison.Ordinal) && p.Value.Operations!.GetValueOrDefault(HttpMethod.Post)?.RequestBody is not null).ToList();
 
-        Assert.Equal(["/v1/bounces", "/v1/emails", "/v1/emails/batch", "/v1/keys", "/v1/pause", "/v1/projects", "/v1/resume", "/v1/streams", "/v1/suppressions", "/v1/suppressions/import"], posts.Select(p => p.Key).Order(StringComparer.Ordinal));
+        Assert.Equal(["/v1/bounces", "/v1/emails", "/v1/emails/batch", "/v1/keys", "/v1/pause", "/v1/projects", "/v1/resume", "/v1/streams", "/v1/suppressions", "/v1/suppressions/import", "/v1/webhooks"], posts.Select(p => p.Key).Order(StringComparer.Ordinal));
         foreach (var (path, (type, body)) in posts.SelectMany(p => p.Value.Operations![HttpMethod.Post].RequestBody!.Content!, (p, body) => (p.Key, body)))
         {
             var text = type == "application/json" ? body.Example!.ToJsonString() : body.Example!.GetValue<string>();
