@@ -373,6 +373,10 @@ namespace EmailApi.Migrations
                         .HasColumnType("jsonb")
                         .HasColumnName("tags");
 
+                    b.Property<string>("TraceParent")
+                        .HasColumnType("text")
+                        .HasColumnName("trace_parent");
+
                     b.Property<short?>("Tracked")
                         .HasColumnType("smallint")
                         .HasColumnName("tracked");
