@@ -3,7 +3,7 @@ using EmailApi.Data;
 
 namespace EmailApi.Operations;
 
-/// <summary>Figures of what all nodes share, read four times a minute: how late the oldest due mail of each lane is, and what the last look at
+/// <summary>Figures of what all nodes share, read four times a minute: how late the oldest due mail of each lane is, how old the oldest open transaction, and what the last look at
 /// the ledger found. Each node that delivers shows them.</summary>
 public sealed partial class QueueMetrics : BackgroundService
 {
@@ -27,17 +27,22 @@ public sealed partial class QueueMetrics : BackgroundService
         group by g.lane
         """;
 
+    /// <summary>Whose work has a transaction number: the feed, and with it webhooks and statistics, tell nothing that was written after it began.</summary>
+    const string OldestOpen = "select greatest(0, extract(epoch from clock_timestamp() - min(xact_start)))::float8 from pg_stat_activity where backend_xid is not null and pid <> pg_backend_pid()";
+
     readonly DatabaseGate gate;
     readonly EngineDatabase database;
     readonly TimeProvider clock;
     readonly ILogger<QueueMetrics> logger;
     volatile IReadOnlyList<Measurement<double>> ages = [];
+    volatile IReadOnlyList<Measurement<double>> delay = [];
 
     public QueueMetrics(IMeterFactory meters, DatabaseGate gate, EngineDatabase database, TimeProvider clock, ILogger<QueueMetrics> logger)
     {
         (this.gate, this.database, this.clock, this.logger) = (gate, database, clock, logger);
         var meter = meters.Create(Metrics.Meter);
         meter.CreateObservableGauge("emailapi.queue.oldest_due.age", () => ages, "s", "How long the oldest due mail of a lane has waited");
+        meter.CreateObservableGauge("emailapi.feed.delay", () => delay, "s", "How long the oldest transaction of the database has been open: what was written since waits for it in feed, webhooks and statistics");
         meter.CreateObservableGauge("emailapi.ledger.mismatches", () => LedgerMismatches, "{recipient}", "Recipients that the last look at the ledger found missing");
     }
 
@@ -52,11 +57,11 @@ public sealed partial class QueueMetrics : BackgroundService
         {
             try
             {
-                ages = await ReadAsync(stoppingToken);
+                (ages, delay) = (await ReadAsync(stoppingToken), await ReadDelayAsync(stoppingToken));
             }
             catch (Exception error) when (!stoppingToken.IsCancellationRequested)
             {
-                ages = [];   // no figure rather than an old one
+                ages = delay = [];   // no figure rather than an old one
                 LogNotRead(logger, error.GetBaseException().Message);
             }
         }
@@ -70,6 +75,12 @@ public sealed partial class QueueMetrics : BackgroundService
         var read = new List<Measurement<double>>();
         while (await reader.ReadAsync(cancel)) read.Add(new(reader.GetDouble(1), new KeyValuePair<string, object?>("lane", reader.GetString(0))));
         return read;
+    }
+
+    async Task<IReadOnlyList<Measurement<double>>> ReadDelayAsync(CancellationToken cancel)
+    {
+        await using var command = database.Source.CreateCommand(OldestOpen);
+        return [new(await command.ExecuteScalarAsync(cancel) as double? ?? 0)];
     }
 
     [LoggerMessage(Level = LogLevel.Debug, Message = "The queue's figures could not be read ({Reason})")]
