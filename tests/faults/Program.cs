@@ -36,8 +36,8 @@ await using var database = new TestDatabase();   // stops the cluster that the s
 var failed = 0;
 if (isShort && chosen.Count > 1)
 {
-    // They mostly wait, for leases to die and the like: three at a time, the longest first, each said when it is through.
-    await Parallel.ForEachAsync(chosen.Where(s => !s.IsAlone), new ParallelOptions { MaxDegreeOfParallelism = 3 }, async (scenario, _) =>
+    // They mostly wait, for leases to die and the like: two at a time, the longest first, each said when it is through.
+    await Parallel.ForEachAsync(chosen.Where(s => !s.IsAlone), new ParallelOptions { MaxDegreeOfParallelism = 2 }, async (scenario, _) =>
     {
         var output = new StringWriter();
         await RunAsync(scenario, output);
@@ -54,7 +54,7 @@ async Task RunAsync(Scenario scenario, TextWriter output)
 {
     if (stop.IsCancellationRequested) return;
     using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop.Token);
-    limit.CancelAfter(TimeSpan.FromMinutes(isShort ? 4 : 40));
+    limit.CancelAfter(TimeSpan.FromMinutes(isShort ? 8 : 40));
     var run = new Run(scenario, given, isShort, given.TryGetValue("seed", out var seed) ? seed : Random.Shared.Next(1, 1_000_000), output, limit.Token);
     run.Begin();
     try
