@@ -25,7 +25,7 @@ public sealed partial class ReadmeTests : IDisposable
     [InlineData("README.ja.md")]
     public async Task Every_command_from_the_first_mail_to_a_real_relay_works_as_pasted(string readme)
     {
-        var root = Root();
+        var root = Tree.Top;
         var lines = Lines(await File.ReadAllTextAsync(Path.Combine(root, readme)));
         Assert.InRange(lines.Count, 20, 100);
         var project = Directory.CreateDirectory(folder["src/EmailApi"]).FullName;
@@ -51,13 +51,6 @@ public sealed partial class ReadmeTests : IDisposable
 
     [GeneratedRegex("^```sh\n(.*?)^```", RegexOptions.Singleline | RegexOptions.Multiline)]
     private static partial Regex ShellBlock();
-
-    static string Root()
-    {
-        var at = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(at, "EmailApi.sln"))) at = Path.GetDirectoryName(at) ?? throw new InvalidOperationException("The tests do not run inside the tree.");
-        return at;
-    }
 
     async Task<(int ExitCode, string Output)> RunAsync(string script)
     {

@@ -13,6 +13,13 @@ public static class Instant
 
     public static DateTimeOffset? OrNull(string? text) => text is not null && TryParse(text, out var at) ? at : null;
 
+    /// <summary>A parameter of a query.</summary>
+    /// <returns>Null when it is left out.</returns>
+    /// <exception cref="ProblemException">400: it is no such time.</exception>
+    internal static DateTimeOffset? OfParameter(string? text, string name) => text is null ? null
+        : TryParse(text, out var at) ? at
+        : throw new ProblemException(ProblemKind.BadRequest, $"{name} is a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.");
+
     public static bool TryParse(string text, out DateTimeOffset at)
     {
         at = default;

@@ -49,9 +49,7 @@ public static class Ledger
     static readonly TimeSpan Month = TimeSpan.FromDays(30);
 
     /// <summary>Nothing is older than ids can be: a UUIDv7 counts from 1970.</summary>
-    static DateTimeOffset? Time(string? text, string name) => text is null ? null
-        : Instant.TryParse(text, out var at) ? at > DateTimeOffset.UnixEpoch ? at : DateTimeOffset.UnixEpoch
-        : throw new ProblemException(ProblemKind.BadRequest, $"{name} is a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.");
+    static DateTimeOffset? Time(string? text, string name) => Instant.OfParameter(text, name) is not { } at ? null : at > DateTimeOffset.UnixEpoch ? at : DateTimeOffset.UnixEpoch;
 }
 
 /// <summary>Counts of recipients by state, of mail accepted from <c>from</c> (inclusive) to <c>to</c> (exclusive).</summary>

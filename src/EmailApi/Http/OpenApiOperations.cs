@@ -52,7 +52,7 @@ sealed class OpenApiOperations : IOperationFilter
         ["listSuppressions.address"] = (p, _) => p.Description = "Only of this address, however it is spelt.",
         ["listSuppressions.stream"] = (p, _) => p.Description = "Only those of this stream; those of the whole project are not among them.",
         ["listSuppressions.reason"] = (p, s) => (p.Description, s.Enum) = ("Only for this reason.", [.. Suppression.Reasons.Select(r => JsonValue.Create(r))]),
-        ["listSuppressions.source"] = (p, s) => (p.Description, s.Enum) = ("Only from this source.", [.. Words.All<SuppressionSource>().Select(w => JsonValue.Create(w))]),
+        ["listSuppressions.source"] = (p, s) => OneOf<SuppressionSource>(p, s, "Only from this source."),
         ["deleteSuppression.stream"] = (p, _) => p.Description = "The one of this stream; left out: that of the whole project, and those of streams stay.",
         ["conversation"] = (p, _) => p.Description = "true: with the lines of the SMTP dialogue, where they were kept.",
         ["dry_run"] = (p, s) =>
@@ -73,7 +73,7 @@ sealed class OpenApiOperations : IOperationFilter
         ["getStats.time_zone"] = (p, _) => p.Description = "Whose days and months, by a name of the IANA database such as Asia/Tokyo; left out: UTC.",
         ["getStats.limit"] = (p, s) => Number(p, s, 1, 1000, 100, "Values, those with most mail first."),
         ["event_id"] = (p, _) => p.Description = "Only calls for this event, ev_….",
-        ["outcome"] = (p, s) => (p.Description, s.Enum) = ("Only calls that ended so.", [.. Words.All<CallOutcome>().Select(w => JsonValue.Create(w))]),
+        ["outcome"] = (p, s) => OneOf<CallOutcome>(p, s, "Only calls that ended so."),
         ["getCaptured.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["getCapturedRaw.id"] = (_, s) => s.Pattern = "^cap_[0-9a-f]{32}$",
         ["getWebhook.id"] = WebhookId,

@@ -70,10 +70,10 @@ public static class GetStats
         await using var state = new NpgsqlCommand(State, connection) { Parameters = { new() { Value = caller.ProjectId } } };
         await using var row = await state.ExecuteReaderAsync(cancel);
         await row.ReadAsync(cancel);
-        var countedTo = isWhole || row.IsDBNull(0) ? (DateTimeOffset?)null : row.GetFieldValue<DateTimeOffset>(0);
+        var asOf = isWhole ? clock.GetUtcNow() : row.IsDBNull(0) ? range.From : row.GetFieldValue<DateTimeOffset>(0);
         double? waiting = row.IsDBNull(1) ? null : Math.Max(0, Math.Round(row.GetDouble(1), 1));
         var (points, isCut) = tally.Points(of, limit ?? 100);
-        return new(range.From, range.To, range.Interval?.Word(), of.Word(), isWhole ? clock.GetUtcNow() : countedTo ?? range.From, waiting, isCut, tally.Total(), points);
+        return new(range.From, range.To, range.Interval?.Word(), of.Word(), asOf, waiting, isCut, tally.Total(), points);
     }
 }
 

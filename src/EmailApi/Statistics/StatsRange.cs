@@ -33,8 +33,8 @@ public sealed record StatsRange(DateTimeOffset From, DateTimeOffset To, StatsInt
     /// <exception cref="ProblemException">400: what cannot be understood, and what would be right.</exception>
     public static StatsRange Of(string? from, string? to, string? interval, string? zone, StatsBy by, DateTimeOffset now)
     {
-        var until = Time(to, "to") ?? now;
-        var since = Time(from, "from") ?? until - Usual;
+        var until = Instant.OfParameter(to, "to") ?? now;
+        var since = Instant.OfParameter(from, "from") ?? until - Usual;
         if (since >= until) throw new ProblemException(ProblemKind.BadRequest, "from must lie before to.");
         StatsInterval? points = interval is null ? null : Words.TryParse<StatsInterval>(interval, out var named) ? named
             : throw new ProblemException(ProblemKind.BadRequest, "interval is hour, day or month.");
@@ -48,10 +48,6 @@ public sealed record StatsRange(DateTimeOffset From, DateTimeOffset To, StatsInt
             throw new ProblemException(ProblemKind.BadRequest, "That is more than 2,400 points of time: give a longer interval or a shorter time.");
         return new(first, last, points, place, step is StatsInterval.Hour || place.Id != TimeZoneInfo.Utc.Id ? "hour" : "day");
     }
-
-    static DateTimeOffset? Time(string? text, string name) => text is null ? null
-        : Instant.TryParse(text, out var at) ? at
-        : throw new ProblemException(ProblemKind.BadRequest, $"{name} is a time with its offset (RFC 3339), such as 2026-12-01T09:00:00+09:00.");
 
     static DateTimeOffset Floor(DateTimeOffset at, StatsInterval step, TimeZoneInfo zone)
     {

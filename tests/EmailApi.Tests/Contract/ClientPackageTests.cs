@@ -10,10 +10,6 @@ namespace EmailApi.Tests.Contract;
 /// <summary>What the client is handed out as.</summary>
 public sealed class ClientPackageTests
 {
-    static readonly string Top = TopOf(new(AppContext.BaseDirectory));
-
-    static string TopOf(DirectoryInfo folder) => File.Exists(Path.Combine(folder.FullName, "EmailApi.sln")) ? folder.FullName : TopOf(folder.Parent!);
-
     [Fact]
     public async Task The_package_has_a_readme_a_licence_docs_and_symbols()
     {
@@ -22,7 +18,7 @@ public sealed class ClientPackageTests
 
         using var pack = Process.Start(new ProcessStartInfo("dotnet",
             ["pack", "src/EmailApi.Client", "--no-build", "-c", configuration, "-o", folder.Path, "-nodeReuse:false"])
-        { WorkingDirectory = Top, RedirectStandardOutput = true })!;
+        { WorkingDirectory = Tree.Top, RedirectStandardOutput = true })!;
         var said = await pack.StandardOutput.ReadToEndAsync();
         await pack.WaitForExitAsync();
         Assert.True(pack.ExitCode == 0, said);

@@ -75,11 +75,7 @@ public sealed class TakenJournalTests : IAsyncLifetime
 
     string[] Left() => Directory.GetFiles(folder[".data"], TakenFile.Pattern);
 
-    async Task<AppProcess> StartAsync() => await AppProcess.Start(folder.Path,
-    [
-        "--environment=Production", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", $"--EmailApi:MasterKey={TestApp.MasterKey}", $"--ConnectionStrings:EmailApi={database}",
-        "--EmailApi:Relays:0:Name=test", "--EmailApi:Relays:0:Host=127.0.0.1", $"--EmailApi:Relays:0:Port={relay.Port}", "--EmailApi:Relays:0:Security=none",
-    ]).ReadyAsync();
+    Task<AppProcess> StartAsync() => AppProcess.Start(folder.Path, AppProcess.Production(database, relay)).ReadyAsync();
 
     /// <summary>Nothing can be recorded while the relay takes the mail and the node is killed.</summary>
     /// <returns>The mail's id.</returns>

@@ -1,6 +1,6 @@
-using System.Runtime.CompilerServices;
 using System.Text.RegularExpressions;
 using EmailApi.Http;
+using EmailApi.Tests.Support;
 
 namespace EmailApi.Tests.Deploy;
 
@@ -94,9 +94,7 @@ public sealed partial class SettingNamesTests
         return rows;
     }
 
-    static string Read(string file) => File.ReadAllText(Path.Combine(Root(), file));
-
-    static string Root([CallerFilePath] string here = "") => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", ".."));
+    static string Read(string file) => File.ReadAllText(Path.Combine(Tree.Top, file));
 
     [GeneratedRegex("[A-Za-z]+__[A-Za-z0-9_]*[A-Za-z0-9]", RegexOptions.CultureInvariant)]
     internal static partial Regex Name();

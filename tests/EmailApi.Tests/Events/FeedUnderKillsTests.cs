@@ -103,11 +103,7 @@ public sealed class FeedUnderKillsTests : IAsyncLifetime
     async Task StartAsync(int i)
     {
         Directory.CreateDirectory(folder[$"node{i}"]);
-        nodes[i] = await AppProcess.Start(folder[$"node{i}"],
-        [
-            "--environment=Production", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", $"--EmailApi:MasterKey={TestApp.MasterKey}", $"--ConnectionStrings:EmailApi={database}",
-            "--EmailApi:Relays:0:Name=test", "--EmailApi:Relays:0:Host=127.0.0.1", $"--EmailApi:Relays:0:Port={relay.Port}", "--EmailApi:Relays:0:Security=none",
-        ]).ReadyAsync();
+        nodes[i] = await AppProcess.Start(folder[$"node{i}"], AppProcess.Production(database, relay)).ReadyAsync();
     }
 
     async Task<T> AskAsync<T>(string sql)

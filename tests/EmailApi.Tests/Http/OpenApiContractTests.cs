@@ -6,9 +6,7 @@ namespace EmailApi.Tests.Http;
 
 public sealed partial class OpenApiContractTests
 {
-    static readonly string Committed = Path.Combine(Top(new(AppContext.BaseDirectory)), "openapi", "v1.json");
-
-    static string Top(DirectoryInfo folder) => File.Exists(Path.Combine(folder.FullName, "EmailApi.sln")) ? folder.FullName : Top(folder.Parent!);
+    static readonly string Committed = Path.Combine(Tree.Top, "openapi", "v1.json");
 
     [Fact]
     public async Task What_is_served_is_what_is_committed()

@@ -8,10 +8,6 @@ namespace EmailApi.Tests.Operations;
 /// <summary>The dashboard and the list of alerts speak of figures that there are.</summary>
 public sealed partial class GrafanaTests
 {
-    static readonly string Root = Top(new(AppContext.BaseDirectory));
-
-    static string Top(DirectoryInfo folder) => File.Exists(Path.Combine(folder.FullName, "EmailApi.sln")) ? folder.FullName : Top(folder.Parent!);
-
     [Fact]
     public async Task Each_figure_that_is_shown_or_alerted_on_is_one_of_the_apps()
     {
@@ -21,10 +17,10 @@ public sealed partial class GrafanaTests
         await using var app = await TestApp.StartAsync();
         using (await app.Http.GetAsync("/livez", TestContext.Current.CancellationToken)) { }
 
-        using var dashboard = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(Root, "deploy", "grafana-dashboard.json"), TestContext.Current.CancellationToken));
+        using var dashboard = JsonDocument.Parse(await File.ReadAllTextAsync(Path.Combine(Tree.Top, "deploy", "grafana-dashboard.json"), TestContext.Current.CancellationToken));
         var shown = dashboard.RootElement.GetProperty("panels").EnumerateArray()
             .SelectMany(p => p.GetProperty("targets").EnumerateArray()).SelectMany(t => Figures(t.Text("expr"))).ToList();
-        var operations = await File.ReadAllTextAsync(Path.Combine(Root, "docs", "operations.md"), TestContext.Current.CancellationToken);
+        var operations = await File.ReadAllTextAsync(Path.Combine(Tree.Top, "docs", "operations.md"), TestContext.Current.CancellationToken);
         var named = Figures(operations[operations.IndexOf("`/metrics` gives these", StringComparison.Ordinal)..operations.IndexOf("### Traces and OTLP", StringComparison.Ordinal)]).ToList();
 
         Assert.True(shown.Count >= 15 && named.Count >= 20);

@@ -32,6 +32,13 @@ sealed class AppProcess : IDisposable
     /// <summary>With the key of <see cref="TestApp"/>, once <see cref="ReadyAsync"/> has seen where it listens.</summary>
     public HttpClient Http { get; private set; } = null!;
 
+    /// <summary>Settings of a node in production on a database, that sends through a relay named <c>test</c>.</summary>
+    public static IEnumerable<string> Production(string database, FakeRelay relay) =>
+    [
+        "--environment=Production", $"--EmailApi:Bootstrap:ApiKey={TestApp.Key}", $"--EmailApi:MasterKey={TestApp.MasterKey}", $"--ConnectionStrings:EmailApi={database}",
+        "--EmailApi:Relays:0:Name=test", "--EmailApi:Relays:0:Host=127.0.0.1", $"--EmailApi:Relays:0:Port={relay.Port}", "--EmailApi:Relays:0:Security=none",
+    ];
+
     /// <param name="settings">As on the command line; HTTP is on a free port of loopback unless they say otherwise.</param>
     public static AppProcess Start(
         string directory, IEnumerable<string> settings, IReadOnlyDictionary<string, string>? environment = null, IReadOnlyList<string>? prefix = null, string? program = null) =>

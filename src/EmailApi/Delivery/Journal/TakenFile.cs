@@ -12,7 +12,8 @@ public sealed class TakenFile
 
     TakenFile(FileStream file) => this.file = file;
 
-    internal long Length => file.Length;
+    /// <summary>As far as this node has written; the file system is not asked for each answer.</summary>
+    internal long Length => file.Position;
 
     internal static TakenFile Create(string directory)
     {
