@@ -69,7 +69,7 @@ public sealed partial class WebhooksUnderWay(
     {
         try
         {
-            recorder.Record(call.Event is { } told ? await CallAsync(call, told) : Without(call), () => End(call));
+            recorder.Record(new(call.Event is { } told ? await CallAsync(call, told) : Without(call), () => End(call)));
         }
         catch (OperationCanceledException)
         {
