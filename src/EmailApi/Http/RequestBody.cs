@@ -85,7 +85,6 @@ static class JsonFault
 static class RequestBytes
 {
     const int LargeBytes = 1 << 20;
-    static readonly LargeTurns Turns = new(4, TimeProvider.System);
     static readonly TimeSpan EndsWithin = TimeSpan.FromSeconds(5);
 
     public static async Task<Owner> ReadAsync(HttpContext http)
@@ -162,7 +161,7 @@ static class RequestBytes
             reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
             if (turn is null && length > LargeBytes)
             {
-                turn = await Turns.TakeAsync(Caller.Behind(http).ProjectId, http.RequestAborted);
+                turn = await http.RequestServices.GetRequiredService<LargeTurns>().TakeAsync(Caller.Behind(http).ProjectId, http.RequestAborted);
                 http.Response.RegisterForDispose(turn);
             }
 

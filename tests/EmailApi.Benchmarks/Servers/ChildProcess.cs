@@ -21,6 +21,7 @@ sealed class ChildProcess : IAsyncDisposable
     /// <param name="environment">Joins this program's own, without its settings for EmailApi.</param>
     public static ChildProcess Start(string logFile, IReadOnlyList<string> line, IReadOnlyDictionary<string, string>? environment = null)
     {
+        File.WriteAllBytes(logFile, []);   // whoever reads it at once finds one
         // exec: the program takes the shell's place and keeps its id.
         var start = new ProcessStartInfo("sh", ["-c", "log=$1; shift; exec \"$@\" >\"$log\" 2>&1 </dev/null", "sh", logFile, .. line]);
         foreach (var key in start.Environment.Keys.Where(IsSetting).ToList()) start.Environment.Remove(key);

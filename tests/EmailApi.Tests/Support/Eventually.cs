@@ -13,7 +13,7 @@ static class Eventually
         while (!await isSo())
         {
             if (TimeProvider.System.GetElapsedTime(startedAt) > within) throw new TimeoutException($"It did not come about within {within.TotalSeconds:0} s.");
-            await Task.Delay(10, TestContext.Current.CancellationToken);
+            await Task.Delay(30, TestContext.Current.CancellationToken);
         }
     }
 }

@@ -23,7 +23,7 @@ public static class MailFacts
         {
             if (TimeProvider.System.GetElapsedTime(startedAt) > (limit ?? Limit))
                 throw new TimeoutException($"{id} is {now}, not {status}: {string.Join("; ", await http.AttemptsAsync(id))}.");
-            await Task.Delay(10);
+            await Task.Delay(30);
         }
     }
 

@@ -172,7 +172,7 @@ public sealed class TestApp : IAsyncDisposable
             var states = await StatesAsync(id);
             if (states.Count > 0 && states.All(expected.Contains)) return;
             if (TimeProvider.System.GetElapsedTime(late) > Limit) throw new TimeoutException($"{id} is {string.Join(", ", states)}; expected {string.Join(" or ", expected)}.");
-            await Task.Delay(10);
+            await Task.Delay(30);
         }
     }
 
@@ -184,7 +184,7 @@ public sealed class TestApp : IAsyncDisposable
         while (await QueryAsync(db => db.Queue.AnyAsync(q => q.LeaseUntil != null || q.DueAt <= EmailDb.Now())))
         {
             if (TimeProvider.System.GetElapsedTime(late) > Limit) throw new TimeoutException("The queue still has due mail.");
-            await Task.Delay(10);
+            await Task.Delay(30);
         }
     }
 
