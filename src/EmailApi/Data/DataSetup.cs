@@ -102,6 +102,7 @@ public static class DataSetup
         var given = new System.Data.Common.DbConnectionStringBuilder { ConnectionString = connectionString };
         if (!given.ContainsKey("Timeout")) settings.Timeout = 3;
         if (!given.ContainsKey("Max Auto Prepare")) settings.MaxAutoPrepare = 40;
+        if (!given.ContainsKey("Auto Prepare Min Usages")) settings.AutoPrepareMinUsages = 2;   // on each connection: planning what walks many partitions takes longer than running it
         if (!given.ContainsKey("Keepalive")) settings.KeepAlive = 10;
         // Npgsql would try Kerberos at every connect, and the library for it is missing in .NET's container images.
         if (!given.ContainsKey("GSS Encryption Mode")) settings.GssEncryptionMode = GssEncryptionMode.Disable;

@@ -36,10 +36,11 @@ public static partial class RetryHint
         };
     }
 
+    /// <summary>Each part of it is bounded, so its time grows with the text and no faster: a limit of time would cut an honest look short on a busy machine.</summary>
     [GeneratedRegex("""
         \b(?:retry|again|back|wait|delay(?:ed)?|gr[ae]ylist(?:ed|ing)?)\b [^.;\d]{0,30}?
-        \b(?:in|for|after|within)\b \s+ (?:at\ least\s+|about\s+)?
-        (?: (?<clock>\d{1,2}:\d{2}(?::\d{2})?)\b | (?<amount>\d{1,6})\s*(?<unit>s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b )
-        """, RegexOptions.IgnoreCase | RegexOptions.IgnorePatternWhitespace | RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 100)]
+        \b(?:in|for|after|within)\b \s{1,9} (?:at\ least\s{1,9}|about\s{1,9})?
+        (?: (?<clock>\d{1,2}:\d{2}(?::\d{2})?)\b | (?<amount>\d{1,6})\s{0,9}(?<unit>s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?)\b )
+        """, RegexOptions.IgnoreCase | RegexOptions.IgnorePatternWhitespace | RegexOptions.CultureInvariant)]
     private static partial Regex Hint();
 }

@@ -126,4 +126,7 @@ sealed partial record EmailCondition(EmailTest Holds, IReadOnlyList<IdList> List
 sealed record IdList(string Rows, string Id)
 {
     public static readonly IReadOnlyList<IdList> AllEmails = [new("emails e where e.project_id = @project", "e.id")];
+
+    /// <summary>The rows are the mails' own.</summary>
+    public bool AreEmails => Id == "e.id";
 }

@@ -56,7 +56,7 @@ sealed class EmailSearch
 
     /// <summary>Reads them off a list.</summary>
     Task<List<Guid>> AlongAsync(NpgsqlConnection connection, IReadOnlyList<IdList> lists, string order, int count, CancellationToken cancel) =>
-        IdsAsync(connection, InOrder, Asked(Listed(lists, order), lists, lists == IdList.AllEmails, order, count), cancel);
+        IdsAsync(connection, InOrder, Asked(Listed(lists, order), lists, lists.All(l => l.AreEmails), order, count), cancel);
 
     /// <summary>Takes them from all that a search finds: few, else the sample would have had them.</summary>
     Task<List<Guid>> FoundByAsync(NpgsqlConnection connection, EmailTest search, int count, CancellationToken cancel) =>
@@ -103,11 +103,11 @@ sealed class EmailSearch
             """;
     }
 
-    /// <summary>The ids of several lists in one order, each once; along all emails, what their own rows tell is asked on the way.</summary>
+    /// <summary>The ids of several lists in one order, each once; along emails, what their own rows tell is asked on the way.</summary>
     string Listed(IReadOnlyList<IdList> lists, string order, string? from = null)
     {
         var all = string.Join(" union all ", lists.Select(l =>
-            $"(select {l.Id} as id from {l.Rows}{(lists == IdList.AllEmails ? OfEmails : "")}{Range(l.Id)}{(from is null ? "" : $" and {l.Id} >= {from}")} order by {l.Id} {order})"));
+            $"(select {l.Id} as id from {l.Rows}{(l.AreEmails ? OfEmails : "")}{Range(l.Id)}{(from is null ? "" : $" and {l.Id} >= {from}")} order by {l.Id} {order})"));
         return $"select distinct id from ({all}) l order by id {order}";
     }
 
@@ -160,6 +160,6 @@ sealed class EmailSearch
         /// <param name="listed">Mails of the sample that are on it.</param>
         /// <param name="found">Mails of the sample that are meant.</param>
         public double Cost(long listed, int found, int count) =>
-            Search is not null ? 2.5 * Stored * listed / Sample : (Lists == IdList.AllEmails ? 1 : 6) * Math.Min(Stored * listed / Sample, count * listed / (found + 0.5));
+            Search is not null ? 2.5 * Stored * listed / Sample : (Lists == IdList.AllEmails ? 1 : Lists.All(l => l.AreEmails) ? 2 : 6) * Math.Min(Stored * listed / Sample, count * listed / (found + 0.5));
     }
 }

@@ -15,11 +15,19 @@ public static class GetStats
     static readonly TimeSpan CountsWithin = TimeSpan.FromSeconds(1);
     const int MaxValues = 1_000;
 
+    /// <summary>The points of the values with most mail, one value more than is shown; then what all values come to together, without a value. By relay nothing is accepted.</summary>
     const string Points = """
-        select case $6 when '' then null else date_trunc($6, s.at, $7) end as point, s.value, s.measure, s.bucket, sum(s.count)::bigint
-        from stats s
-        where s.project_id = $1 and s.by = $2 and s.span = $3 and s.at >= $4 and s.at < $5 and ($8::text is null or s.value = $8)
-        group by 1, 2, 3, 4
+        with counts as materialized (
+            select case $6 when '' then null else date_trunc($6, s.at, $7) end as point, s.value, s.measure, s.bucket, s.count
+            from stats s
+            where s.project_id = $1 and s.by = $2 and s.span = $3 and s.at >= $4 and s.at < $5 and ($8::text is null or s.value = $8)
+        ), most as materialized (
+            select value from counts group by value
+            order by greatest(sum(count) filter (where measure = 'accepted'), sum(count) filter (where measure = 'sent')) desc nulls last, value collate "C" limit $9 + 1
+        )
+        select point, value, measure, bucket, sum(count)::bigint from counts where value in (select value from most) group by 1, 2, 3, 4
+        union all
+        select null, null, measure, bucket, sum(count)::bigint from counts group by measure, bucket
         """;
 
     /// <summary>Up to when is counted; and how long the oldest due mail has waited, found by walking the queue's index from lane to lane and priority to priority.</summary>
@@ -49,6 +57,7 @@ public static class GetStats
         if (limit is < 1 or > MaxValues) throw new ProblemException(ProblemKind.BadRequest, "limit is 1 to 1,000 values.");
         if (value is not null && of is StatsBy.Time) throw new ProblemException(ProblemKind.BadRequest, "value is one of what by names; give by=stream, domain, tag or relay.");
         var range = StatsRange.Of(from, to, interval, timeZone, of, clock.GetUtcNow());
+        var shown = limit ?? 100;
         var isWhole = await counts.CountAsync(caller.ProjectId, CountsWithin, cancel);
 
         await using var reading = await db.ReadAsAsync(caller, cancel);
@@ -61,10 +70,11 @@ public static class GetStats
                 new() { Value = caller.ProjectId }, new() { Value = of.Word() }, new() { Value = range.Span }, new() { Value = range.From }, new() { Value = range.To },
                 new() { Value = range.Interval?.Word() ?? "" }, new() { Value = range.Zone.Id },
                 new() { Value = (object?)(of is StatsBy.Domain ? value?.ToLowerInvariant() : value) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text },
+                new() { Value = shown },
             });
             await using var reader = await command.ExecuteReaderAsync(cancel);
             while (await reader.ReadAsync(cancel))
-                tally.Add(reader.IsDBNull(0) ? null : reader.GetFieldValue<DateTimeOffset>(0), reader.GetString(1), reader.GetString(2), reader.GetInt16(3), reader.GetInt64(4));
+                tally.Add(reader.IsDBNull(0) ? null : reader.GetFieldValue<DateTimeOffset>(0), reader.IsDBNull(1) ? null : reader.GetString(1), reader.GetString(2), reader.GetInt16(3), reader.GetInt64(4));
         }
 
         await using var state = new NpgsqlCommand(State, connection) { Parameters = { new() { Value = caller.ProjectId } } };
@@ -72,7 +82,7 @@ public static class GetStats
         await row.ReadAsync(cancel);
         var asOf = isWhole ? clock.GetUtcNow() : row.IsDBNull(0) ? range.From : row.GetFieldValue<DateTimeOffset>(0);
         double? waiting = row.IsDBNull(1) ? null : Math.Max(0, Math.Round(row.GetDouble(1), 1));
-        var (points, isCut) = tally.Points(of, limit ?? 100);
+        var (points, isCut) = tally.Points(of, shown);
         return new(range.From, range.To, range.Interval?.Word(), of.Word(), asOf, waiting, isCut, tally.Total(), points);
     }
 }

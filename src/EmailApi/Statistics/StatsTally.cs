@@ -17,11 +17,12 @@ sealed class StatsTally
     readonly Dictionary<(DateTimeOffset? At, string Value), Sum> sums = [];
     readonly Sum total = new();
 
-    public void Add(DateTimeOffset? at, string value, string measure, short bucket, long count)
+    /// <param name="value">Null: all together.</param>
+    public void Add(DateTimeOffset? at, string? value, string measure, short bucket, long count)
     {
-        if (!sums.TryGetValue((at, value), out var sum)) sums[(at, value)] = sum = new();
-        sum.Add(measure, bucket, count);
-        total.Add(measure, bucket, count);
+        if (value is null) total.Add(measure, bucket, count);
+        else if (sums.TryGetValue((at, value), out var sum)) sum.Add(measure, bucket, count);
+        else (sums[(at, value)] = new()).Add(measure, bucket, count);
     }
 
     /// <summary>By tags a mail counts for each that it has, and so does the total.</summary>

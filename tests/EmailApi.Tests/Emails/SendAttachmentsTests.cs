@@ -123,7 +123,7 @@ public sealed class SendAttachmentsTests(SharedApp shared) : IClassFixture<Share
         mail["attachments"] = new JsonArray(Attachment("large.bin", new byte[SendEmailValidator.MaxAttachmentBytes]));
         var body = Encoding.UTF8.GetBytes(mail.ToJsonString());
         using var client = app.WithKey(TestApp.Key);
-        client.Timeout = TimeSpan.FromMinutes(2);
+        client.Timeout = TimeSpan.FromMinutes(5);
 
         var answers = await Task.WhenAll(Enumerable.Range(0, 50).Select(async _ =>
         {

@@ -75,7 +75,7 @@ public sealed class RateLimitTests : IAsyncLifetime
 
         await Task.WhenAll(new[] { app, other, app, other }.Select(async node =>
         {
-            while (TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(4))
+            while (TimeProvider.System.GetElapsedTime(started) < TimeSpan.FromSeconds(4) || Volatile.Read(ref accepted) < 100)   // the burst at least, however slow the machine
             {
                 using var answer = await node.PostAsync(TestApp.Mail());
                 if (answer.StatusCode is HttpStatusCode.Accepted) Interlocked.Increment(ref accepted);
@@ -84,7 +84,7 @@ public sealed class RateLimitTests : IAsyncLifetime
         }));
 
         var allowed = 100 + 50 * TimeProvider.System.GetElapsedTime(started).TotalSeconds;
-        Assert.InRange(accepted, 100, allowed + 2);   // the burst at least, however slow the machine
+        Assert.InRange(accepted, 100, allowed + 2);
     }
 
     [Fact]
