@@ -1,45 +1,52 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using EmailApi.Benchmarks.Servers;
 
 namespace EmailApi.Benchmarks;
 
-/// <summary>POSTs mails over kept connections. Bare sockets and ready-made bytes: the client shares the machine with what it measures.</summary>
+/// <summary>POSTs mails over kept connections, each with an idempotency key of its own. Bare sockets and ready-made bytes: the client shares the machine with what it measures.</summary>
 sealed class Load
 {
     const string NumberMark = "0000000000";
 
     readonly int port;
     readonly byte[] request;
-    readonly int[] numberAt;
+    readonly List<int> numberAt = [];
 
     /// <param name="textLength">Characters of the body.</param>
-    public Load(int port, int textLength)
+    /// <param name="attachmentLength">Bytes of an attachment; 0: none.</param>
+    public Load(int port, int textLength, int attachmentLength = 0)
     {
         this.port = port;
         var line = "The quick brown fox jumps over the lazy dog, again and again.\n";
         var text = string.Concat(Enumerable.Repeat(line, textLength / line.Length + 1))[..textLength];
-        var body = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object>
+        var mail = new Dictionary<string, object>
         {
             ["from"] = "Shop <orders@shop.example>",
             ["to"] = $"customer-{NumberMark}@example.com",
             ["subject"] = $"Order {NumberMark}",
             ["text"] = text,
-        });
+        };
+        if (attachmentLength > 0) mail["attachments"] = new[] { new { filename = "invoice.pdf", content = Convert.ToBase64String(RandomNumberGenerator.GetBytes(attachmentLength)) } };
+        var body = JsonSerializer.SerializeToUtf8Bytes(mail);
         var head = Encoding.ASCII.GetBytes($"POST /v1/emails HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {EmailApiServer.Key}\r\n"
-            + $"Content-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n");
+            + $"Idempotency-Key: {Guid.NewGuid():n}-{NumberMark}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n");
         request = [.. head, .. body];
-        var first = request.AsSpan().IndexOf(Encoding.ASCII.GetBytes(NumberMark));
-        numberAt = [first, request.AsSpan().LastIndexOf(Encoding.ASCII.GetBytes(NumberMark))];
+        var mark = Encoding.ASCII.GetBytes(NumberMark);
+        for (var from = 0; request.AsSpan(from).IndexOf(mark) is var found and >= 0; from += found + mark.Length) numberAt.Add(from + found);
     }
 
     /// <summary>Sends so many mails with so many clients at once.</summary>
+    /// <returns>How long each took, ms, ascending.</returns>
     /// <exception cref="CannotRunException">An answer was not 202.</exception>
-    public async Task PostAsync(int mails, int clients, CancellationToken cancel)
+    public async Task<double[]> PostAsync(int mails, int clients, CancellationToken cancel)
     {
+        var took = new double[mails];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         stop.CancelAfter(TimeSpan.FromMinutes(5));
         var next = 0;
@@ -47,8 +54,15 @@ sealed class Load
         {
             using var client = new Client(this);
             await client.ConnectAsync(stop.Token);
-            while (Interlocked.Increment(ref next) is var number && number <= mails) await client.PostAsync(number, stop.Token);
+            while (Interlocked.Increment(ref next) is var number && number <= mails)
+            {
+                var start = Stopwatch.GetTimestamp();
+                await client.PostAsync(number, stop.Token);
+                took[number - 1] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            }
         }, stop.Token)));
+        Array.Sort(took);
+        return took;
     }
 
     /// <summary>One connection.</summary>

@@ -7,8 +7,9 @@ namespace EmailApi.Benchmarks;
 /// <param name="Mails">Mails in a repetition, or addresses; Postfix gets an eighth, as it takes about as long for those.</param>
 /// <param name="Clients">POSTs at once.</param>
 /// <param name="Connections">To the relay, at most.</param>
+/// <param name="Attachment">Kilobytes of an attachment that each mail has; 0: none.</param>
 /// <param name="Folder">Where all the data goes: queue, database, logs.</param>
-sealed record Options(int? Mails = null, int Repetitions = 3, int Clients = 32, int Connections = 20, string? Folder = null)
+sealed record Options(int? Mails = null, int Repetitions = 3, int Clients = 32, int Connections = 20, int Attachment = 0, string? Folder = null)
 {
     public static Options Parse(ReadOnlySpan<string> args)
     {
@@ -21,6 +22,7 @@ sealed record Options(int? Mails = null, int Repetitions = 3, int Clients = 32, 
                 "--repetitions" => options with { Repetitions = Number(name, value, 100) },
                 "--clients" => options with { Clients = Number(name, value, 1000) },
                 "--connections" => options with { Connections = Number(name, value, 200) },
+                "--attachment" => options with { Attachment = Number(name, value, 10_000) },
                 "--folder" => options with { Folder = value },
                 _ => throw new CannotRunException($"{name} is no option."),
             };

@@ -14,12 +14,13 @@ try
     var options = Options.Parse(args.AsSpan(Math.Min(1, args.Length)));
     return args switch
     {
-        ["postfix", ..] => await new BesidePostfix(options, alone: false, stop.Token).RunAsync(),
-        ["alone", ..] => await new BesidePostfix(options, alone: true, stop.Token).RunAsync(),
+        ["postfix", ..] => await new BesidePostfix(options, Beside.Postfix, stop.Token).RunAsync(),
+        ["webhook", ..] => await new BesidePostfix(options, Beside.PostfixWithWebhook, stop.Token).RunAsync(),
+        ["alone", ..] => await new BesidePostfix(options, Beside.Nothing, stop.Token).RunAsync(),
         ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
         ["log", ..] => await new Log(options, stop.Token).RunAsync(),
         ["suppressions", ..] => await new Suppressions(options, stop.Token).RunAsync(),
-        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), alone (the same without Postfix), latency (one mail at a time), log (GET /v1/emails with a million mails) or suppressions (a million imported)."),
+        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), webhook (the same while a webhook is told of every event), alone (the same without Postfix), latency (one mail at a time), log (GET /v1/emails with a million mails) or suppressions (a million imported)."),
     };
 }
 catch (CannotRunException trouble)

@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Net;
-using System.Net.Http.Headers;
 using System.Text;
 using System.Text.Json;
 using EmailApi.Benchmarks.Servers;
@@ -40,7 +39,7 @@ sealed class Suppressions(Options options, CancellationToken cancel)
 
     async Task<double> ImportAsync(HttpClient http, EmailApiServer app, int addresses, string what)
     {
-        using var content = new Lines(addresses);
+        using var content = new SuppressionLines(addresses);
         var startedAt = Stopwatch.GetTimestamp();
         using var answer = await http.PostAsync("/v1/suppressions/import", content, cancel);
         var seconds = Stopwatch.GetElapsedTime(startedAt).TotalSeconds;
@@ -79,30 +78,5 @@ sealed class Suppressions(Options options, CancellationToken cancel)
             if (answer.StatusCode is not HttpStatusCode.Accepted) throw new CannotRunException(await answer.Content.ReadAsStringAsync(stop));
         });
         return Mails / Stopwatch.GetElapsedTime(startedAt).TotalSeconds;
-    }
-
-    /// <summary>Addresses in no order, as they come from another system, made while they are sent.</summary>
-    sealed class Lines : HttpContent
-    {
-        readonly int count;
-
-        public Lines(int count)
-        {
-            this.count = count;
-            Headers.ContentType = new MediaTypeHeaderValue("text/csv");
-        }
-
-        protected override async Task SerializeToStreamAsync(Stream stream, TransportContext? context)
-        {
-            await using var writer = new StreamWriter(stream, new UTF8Encoding(false), 1 << 16, leaveOpen: true);
-            await writer.WriteAsync("email,reason\r\n");
-            for (var i = 0; i < count; i++) await writer.WriteAsync($"{(uint)(i * 2654435761):x8}.customer{i}@example.com,unknown_user\r\n");
-        }
-
-        protected override bool TryComputeLength(out long length)
-        {
-            length = 0;
-            return false;
-        }
     }
 }
