@@ -15,7 +15,7 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
     public const string OtherTags = "*";
 
     /// <summary>Whatever size the tables had when the statement was planned.</summary>
-    const string ByIndex = "select set_config('enable_seqscan', 'off', true)";
+    const string ByIndex = "select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)";
 
     static readonly string Count = $$"""
         with cursor as materialized (
@@ -35,15 +35,17 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
                 union all select 'bounced_late', 0 where e.type = 'email.bounced' and not coalesce(e.data ? 'relay', false)
                 union all select substr(e.type, 7) || '_first', 0 where (e.data ->> 'first')::boolean
                 union all select substr(e.type, 7) || '_human', 0 where e.data ->> 'class' = 'human'
-                union all select substr(e.type, 7) || '_human_first', 0 where e.data ->> 'class' = 'human' and not exists (
-                    select from events p where p.email_id = e.email_id and p.n = e.n and p.sequence < e.sequence and p.type = e.type and p.data ->> 'class' = 'human')
+                union all select substr(e.type, 7) || '_human_first', 0 where case when e.data ->> 'class' = 'human' then not exists (   -- "and" would look it up for every event
+                    select from events p where p.email_id = e.email_id and p.n = e.n and p.sequence < e.sequence and p.type = e.type and p.data ->> 'class' = 'human') end
                 union all select '{{TimeToRelay.Measure}}', floor(ln(greatest(1, extract(epoch from e.at - coalesce(m.send_at, m.created_at)) * 1000)) / ln({{TimeToRelay.Step.ToString(CultureInfo.InvariantCulture)}}))::smallint
                     where e.type = 'email.sent' and m.created_at is not null
             ) measured
             where e.type like 'email.%' and not exists (select from api_keys k where k.id = m.key_id and k.mode = 'test')
+        ), alike as materialized (
+            select date_trunc('hour', f.at, 'UTC') as at, f.stream, f.tags, f.relay, f.domain, f.measure, f.bucket, count(*) as count from facts f group by 1, 2, 3, 4, 5, 6, 7
         ), counted as materialized (
-            select d.by, s.span, date_trunc(s.span, f.at, 'UTC') as at, d.value, f.measure, f.bucket, count(*) as count
-            from facts f
+            select d.by, s.span, date_trunc(s.span, f.at, 'UTC') as at, d.value, f.measure, f.bucket, sum(f.count) as count
+            from alike f
             cross join lateral (
                 select 'time' as by, '' as value
                 union all select 'stream', f.stream
