@@ -28,11 +28,11 @@ sealed class RelayProbe(RelayOptions relay, string setting, TimeProvider clock)
             await WithinAsync(limit => socket.ConnectAsync(relay.Host, relay.Port, limit).AsTask(), cancel);
             Ok(step, $"{relay.Host}:{relay.Port} takes the connection");
 
-            using var dialogue = new SmtpDialogue(new NetworkStream(socket));
+            using var dialogue = new SmtpWire(new NetworkStream(socket), new());
             step = "TLS";
             if (relay.Security is RelaySecurity.Tls && !await SecureAsync(dialogue, cancel)) return findings;
             step = "banner";
-            if (!Expect(step, 220, await WithinAsync(dialogue.ReadAsync, cancel))) return findings;
+            if (!Expect(step, 220, await WithinAsync(limit => dialogue.ReadAsync(limit).AsTask(), cancel))) return findings;
             step = "EHLO";
             var offers = await WithinAsync(limit => dialogue.SayAsync("EHLO [127.0.0.1]", limit), cancel);
             if (!Expect(step, 250, offers)) return findings;
@@ -78,7 +78,7 @@ sealed class RelayProbe(RelayOptions relay, string setting, TimeProvider clock)
         }
     }
 
-    async Task<bool> SecureAsync(SmtpDialogue dialogue, CancellationToken cancel)
+    async Task<bool> SecureAsync(SmtpWire dialogue, CancellationToken cancel)
     {
         X509Certificate2? seen = null;
         var (errors, chainFaults) = (SslPolicyErrors.None, "");
@@ -109,21 +109,21 @@ sealed class RelayProbe(RelayOptions relay, string setting, TimeProvider clock)
         else if (until - now < ExpiresSoon) Wrong("certificate", $"expires on {date}", "renew it at the relay");
         else
         {
-            Ok("TLS", $"{dialogue.Tls}, the certificate is valid until {date}");
+            Ok("TLS", $"{dialogue.Tls?.SslProtocol}, the certificate is valid until {date}");
             return true;
         }
 
         return false;
     }
 
-    void CheckLogin(SmtpReply reply)
+    void CheckLogin(WireReply reply)
     {
         if (relay.Username is not { Length: > 0 }) return;
         if (reply.Offers("AUTH")) Ok("AUTH", $"{reply.Line("AUTH")} is offered");
         else Wrong("AUTH", "is not offered, though there are a user name and a password", $"leave {setting}__Username and {setting}__Password out, or use the relay's port for submission (usually 587 or 465)");
     }
 
-    bool Expect(string step, int code, SmtpReply reply)
+    bool Expect(string step, int code, WireReply reply)
     {
         if (reply.Code == code) Ok(step, $"{reply.Code} {reply.Lines[0]}");
         else Wrong(step, $"the relay answers {reply.Code} {string.Join(' ', reply.Lines)}", "see the relay's log, and whether it lets this machine in");

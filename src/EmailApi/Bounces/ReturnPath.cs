@@ -5,7 +5,6 @@ using System.Security.Cryptography;
 using System.Text;
 using EmailApi.Data;
 using EmailApi.Http;
-using MailKit;
 using Microsoft.Extensions.Options;
 
 namespace EmailApi.Bounces;
@@ -42,7 +41,7 @@ public sealed class ReturnPath
         domain = options.Value.Bounce.Domain is { Length: > 0 } given ? Emails.Address.ToWire(Emails.Address.TryParse($"x@{given}", out var address, out _) ? address : $"x@{given}")[2..] : null;
         key = new(() => HKDF.DeriveKey(HashAlgorithmName.SHA256, master.Value, 32, info: "EmailApi return path 1"u8.ToArray()));
         this.clock = clock;
-        Reports = options.Value.Bounce.ReportsDelivery ? DeliveryStatusNotification.Failure | DeliveryStatusNotification.Success : DeliveryStatusNotification.Failure;
+        Reports = options.Value.Bounce.ReportsDelivery ? "SUCCESS,FAILURE" : "FAILURE";
     }
 
     /// <summary>The bounce domain in A-labels; null when none is set: bounces go to the From address then.</summary>
@@ -52,7 +51,7 @@ public sealed class ReturnPath
     public bool IsOn => domain is not null;
 
     /// <summary>What relays are asked to report (RFC 3461 §4.1). Not delays: a mail that a relay still tries is sent, as far as we are concerned.</summary>
-    public DeliveryStatusNotification Reports { get; }
+    public string Reports { get; }
 
     /// <summary>The tag of a recipient, of today.</summary>
     public string TagOf(Guid emailId, int n) => TagOf(emailId, n, clock.GetUtcNow());

@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Globalization;
 using System.Text;
-using MailKit;
 
 namespace EmailApi.Relays;
 
@@ -22,17 +21,9 @@ sealed class Conversation
         messageBytes = 0;
     }
 
-    public void Command(ReadOnlySpan<byte> bytes, IList<AuthenticationSecret>? secrets)
+    public void Command(ReadOnlySpan<byte> bytes)
     {
-        var at = 0;
-        foreach (var secret in secrets ?? [])
-        {
-            Add(bytes[at..secret.StartIndex]);
-            Add("********"u8);
-            at = secret.StartIndex + secret.Length;
-        }
-
-        Add(bytes[at..]);
+        Add(bytes);
         End(isOurs: true);
     }
 

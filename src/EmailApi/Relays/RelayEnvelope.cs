@@ -1,5 +1,3 @@
-using MailKit;
-
 namespace EmailApi.Relays;
 
 /// <summary>What MAIL and RCPT say.</summary>
@@ -10,6 +8,6 @@ public sealed record RelayEnvelope(string ReversePath, IReadOnlyList<string> Rec
     /// <summary>ENVID (RFC 3461 §4.4), which a report brings back; null: none.</summary>
     public string? Id { get; init; }
 
-    /// <summary>NOTIFY (RFC 3461 §4.1); null: as the relay likes.</summary>
-    public DeliveryStatusNotification? Reports { get; init; }
+    /// <summary>NOTIFY (RFC 3461 §4.1), e.g. <c>SUCCESS,FAILURE</c>; null: as the relay likes.</summary>
+    public string? Reports { get; init; }
 }

@@ -1,7 +1,7 @@
+using System.Net.Sockets;
 using System.Text;
 using EmailApi.Relays;
 using EmailApi.Tests.Support;
-using MailKit.Security;
 
 namespace EmailApi.Tests.Relays;
 
@@ -83,13 +83,17 @@ public sealed class ConversationTests
     {
         await using var relay = FakeRelay.Start();
         relay.Auth = true;
-        var watch = new DialogueWatch();
-        using var client = new RelayClient(watch);
-        await client.ConnectAsync("127.0.0.1", relay.Port, SecureSocketOptions.None);
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync("127.0.0.1", relay.Port, TestContext.Current.CancellationToken);
+        var conversation = new Conversation();
+        using var wire = new SmtpWire(new NetworkStream(socket), conversation);
+        await wire.ReadAsync(TestContext.Current.CancellationToken);
+        var offers = RelayOffers.Of(await wire.SayAsync("EHLO [127.0.0.1]", TestContext.Current.CancellationToken));
 
-        await client.AuthenticateAsync("shop-user", "a long secret");
+        var refusal = await RelayLogin.TryAsync(offers, "shop-user", "a long secret", (line, shown) => wire.SayAsync(line, TestContext.Current.CancellationToken, shown), TestContext.Current.CancellationToken);
 
-        var said = watch.Conversation.Text();
+        Assert.Null(refusal);
+        var said = conversation.Text();
         Assert.Contains("C: AUTH PLAIN ********", said, StringComparison.Ordinal);
         Assert.DoesNotContain(Convert.ToBase64String(Encoding.UTF8.GetBytes("a long secret"))[..12], said, StringComparison.Ordinal);
         Assert.DoesNotContain(Convert.ToBase64String("\0shop-user\0a long secret"u8), said, StringComparison.Ordinal);
