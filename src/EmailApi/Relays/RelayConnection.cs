@@ -24,8 +24,8 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
     /// <summary>How long it has been open without work.</summary>
     public TimeSpan Idle => clock.GetElapsedTime(idleSince);
 
-    /// <summary>Protocol and cipher; null in clear.</summary>
-    public string? Tls => client is { IsSecure: true } ? $"{client.SslProtocol} {client.SslCipherSuite}" : null;
+    /// <summary>Protocol and cipher, of a connection that was lost meanwhile too; null in clear.</summary>
+    public string? Tls { get; private set; }
 
     /// <summary>What was said for the last message, the connecting included when it was made for it.</summary>
     public string Conversation => watch.Conversation.Text();
@@ -58,6 +58,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
     {
         Dispose();
         client = new(watch);
+        Tls = null;
         watch.Begin();
         using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
         deadline.CancelAfter(relay.ConnectTimeout);
@@ -80,6 +81,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
                 throw;
             }
 
+            if (client.IsSecure) Tls = $"{client.SslProtocol} {client.SslCipherSuite}";
             // BDAT has no final dot to watch, and gains nothing here.
             client.Capabilities &= ~(SmtpCapabilities.Chunking | SmtpCapabilities.BinaryMime);
             step = SmtpStep.Auth;
@@ -133,7 +135,10 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
                 SmtpErrorCode.MessageNotAccepted => watch.WasDotSent ? SmtpStep.Dot : SmtpStep.Data,
                 _ => client.Step(watch.WasDotSent),
             };
-            decided = new Outcome.Replied(step, RelayReply.Of((int)refused.StatusCode, refused.Message));
+            // To the dot an answer that is neither yes nor no says nothing of who has the mail.
+            decided = step is SmtpStep.Dot && (int)refused.StatusCode is < 200 or (>= 300 and < 400) or >= 600
+                ? new Outcome.InDoubt(Explain(refused, step))
+                : new Outcome.Replied(step, RelayReply.Of((int)refused.StatusCode, refused.Message));
             if ((int)refused.StatusCode == 421) Dispose();
         }
         catch (ServiceNotAuthenticatedException refused)
@@ -142,7 +147,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
         }
         catch (Exception error)
         {
-            decided = watch.IsDotUnanswered
+            decided = watch.WasDotSent   // lost, or answered with what is no reply
                 ? new Outcome.InDoubt(Explain(error, SmtpStep.Dot))
                 : new Outcome.Lost(client.Step(wasDotSent: false), Explain(error, SmtpStep.Data));
             Dispose();
