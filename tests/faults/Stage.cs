@@ -46,6 +46,9 @@ sealed class Stage : IAsyncDisposable
     /// <summary>One more node, ready.</summary>
     public Task<Node> AddNodeAsync(params string[] more) => AddNodeInAsync(environment: null, more);
 
+    /// <summary>Some more, started together, as an orchestrator would.</summary>
+    public Task AddNodesAsync(int count, params string[] more) => Task.WhenAll(Enumerable.Range(0, count).Select(_ => AddNodeAsync(more)));
+
     /// <summary>The same with environment variables of its own.</summary>
     public async Task<Node> AddNodeInAsync(IReadOnlyDictionary<string, string>? environment, params string[] more)
     {

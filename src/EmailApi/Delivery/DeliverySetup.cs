@@ -1,5 +1,6 @@
 using EmailApi.Delivery.Journal;
 using EmailApi.Http;
+using EmailApi.Relays;
 
 namespace EmailApi.Delivery;
 
@@ -22,6 +23,7 @@ public static class DeliverySetup
         AddWorker<OutcomeRecorder>();
         AddWorker<SweepQueue>();
         AddWorker<KeepLanesRunning>();
+        AddWorker<WatchRelays>();
         builder.Services.AddHostedService<WakeNodes>();
 
         void AddWorker<T>() where T : class, IHostedService

@@ -78,26 +78,36 @@ public sealed partial class EmailSender(
         try
         {
             // What was taken is recorded whatever the stream's rules are; the others' wait with their results for a database that is away.
-            var stream = dialogue.Outcomes.All(o => o.IsTaken) ? null : await PatientlyAsync(c => streams.FindAsync(email.ProjectId, email.Stream, c).AsTask(), cut.Token);
-            var hasStandIn = runs.HasStandIn(relay);
-            for (var i = 0; i < recipients.Count; i++) recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i)) with
-            {
-                Kept = kept[i],
-                Suppress = RelayVerdict.Suppresses(dialogue.Outcomes[i], relay.Relay.Name) is { } reason
-                    ? new(email.ProjectId, null, recipients[i].Address, reason, SuppressionSource.Bounce, EmailId: email.Id) : null,
-            });
+            Record(areTaken: true, stream: null);
+            if (dialogue.Outcomes.All(o => o.IsTaken)) return;
+            Record(areTaken: false, await PatientlyAsync(c => streams.FindAsync(email.ProjectId, email.Stream, c).AsTask(), cut.Token));
         }
         catch (Exception error)
         {
             // The stream's rule cannot be read: the lease dies and the sweeper settles it.
             LogNotSent(logger, error, EmailId.Format(email.Id));
-            foreach (var _ in recipients) queue.Settled(email.Token);
+            foreach (var _ in dialogue.Outcomes.Where(o => !o.IsTaken)) queue.Settled(email.Token);
         }
         finally
         {
             relay.Release(recipients.Count);
             Interlocked.Decrement(ref sending);
             signals.Wake(relay.Relay.Name);
+        }
+
+        void Record(bool areTaken, Stream? stream)
+        {
+            var hasStandIn = runs.HasStandIn(relay);
+            for (var i = 0; i < recipients.Count; i++)
+            {
+                if (dialogue.Outcomes[i].IsTaken != areTaken) continue;
+                recorder.Record(ResultOf(email, recipients[i], dialogue.Outcomes[i], stream, hasStandIn, FactsOf(i)) with
+                {
+                    Kept = kept[i],
+                    Suppress = RelayVerdict.Suppresses(dialogue.Outcomes[i], relay.Relay.Name) is { } reason
+                        ? new(email.ProjectId, null, recipients[i].Address, reason, SuppressionSource.Bounce, EmailId: email.Id) : null,
+                });
+            }
         }
 
         AttemptFacts FactsOf(int i) => new(relay.Relay.Name, dialogue.Outcomes[i].Step, startedAt, endedAt, dialogue.Tls)

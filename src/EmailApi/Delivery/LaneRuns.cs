@@ -14,6 +14,9 @@ public sealed class LaneRuns(TimeProvider clock) : IAsyncDisposable
 
     public IEnumerable<RelayConnections> Connections => lanes.Values.Select(l => l.Connections);
 
+    /// <summary>Those of the settings, in their order.</summary>
+    public IReadOnlyList<RelayConnections> Configured => inOrder;
+
     /// <param name="standIn">Whether it takes the mail of others of this kind that are down, and they its own.</param>
     public void Add(RelayOptions relay, bool standIn)
     {

@@ -112,7 +112,7 @@ public sealed partial class SweepQueue(
     }
 
     /// <summary>A node that died was perhaps sending: the stream's rule decides, but a mail that was claimed three times and whose node died
-    /// each time is poison.</summary>
+    /// each time is poison. So the deaths just before this one are no doubts that hold it; one that a connection left is.</summary>
     async Task<List<Result>> DeadAsync(CancellationToken cancel)
     {
         await using var command = database.Source.CreateCommand($"""
@@ -125,7 +125,7 @@ public sealed partial class SweepQueue(
         {
             var transition = row.GetInt16(3) >= Transition.PoisonClaims
                 ? Transition.Poison
-                : Transition.Of(new Outcome.InDoubt(""), 1, doubts: 0, Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
+                : Transition.Of(new Outcome.InDoubt(""), 1, doubts: Math.Max(0, row.GetInt16(4) - (row.GetInt16(3) - 1)), Words.Parse<InDoubtRule>(row.GetString(6)), waits: null);
             // A second time may be one mail's doing: those that were beside it go apart, so that it does not take them along for a third.
             if (row.GetInt16(3) == Transition.PoisonClaims - 1 && transition.Wait is not null) transition = transition with { Wait = Apart * Random.Shared.NextDouble() };
             var now = clock.GetTimestamp();

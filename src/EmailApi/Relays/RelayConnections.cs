@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Net.Sockets;
 using EmailApi.Delivery;
 using MimeKit;
 
@@ -14,6 +15,7 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
     readonly Breaker breaker = new(clock);
     readonly RateGate rate = new(relay.RatePerSecond, clock);
     int inUse;
+    volatile Outcome? trouble;
 
     public RelayOptions Relay { get; } = relay;
 
@@ -24,6 +26,17 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
 
     /// <summary>It cannot be reached; another relay takes its mail meanwhile, if there is one.</summary>
     public bool IsDown => breaker.Wait is not null;
+
+    /// <summary>What kept the last connection from getting as far as a mail; null when nothing did.</summary>
+    public string? Trouble => trouble switch
+    {
+        Outcome.Replied { Reply: var reply } => $"{reply.Code} {reply.Enhanced} {reply.Text}",
+        Outcome.Lost lost => lost.Text,
+        _ => null,
+    };
+
+    /// <summary>It could not be connected to when last tried.</summary>
+    public bool IsAway => trouble?.Step is SmtpStep.Connect;
 
     /// <summary>How long until <see cref="Free"/> can grow by itself, though no connection is given back.</summary>
     public TimeSpan? Wait => breaker.Wait ?? rate.Wait;
@@ -44,11 +57,29 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
         {
             var outcomes = await connection.SendAsync(message, envelope, cancel);
             breaker.Saw(outcomes[0]);
+            trouble = outcomes[0].Step < SmtpStep.Mail ? outcomes[0] : null;
             return new(outcomes, connection.Tls, Relay.KeepConversations || !outcomes.All(o => o.IsTaken) ? connection.Conversation : null);
         }
         finally
         {
             idle.Push(connection);
+        }
+    }
+
+    /// <summary>Finds out whether it can be connected to, and says nothing to it.</summary>
+    public async Task LookAsync(CancellationToken cancel)
+    {
+        using var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancel);
+        deadline.CancelAfter(Relay.ConnectTimeout);
+        try
+        {
+            using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+            await socket.ConnectAsync(Relay.Host, Relay.Port, deadline.Token);
+            if (IsAway) trouble = null;
+        }
+        catch (Exception error) when (error is SocketException or OperationCanceledException && !cancel.IsCancellationRequested)
+        {
+            trouble = new Outcome.Lost(SmtpStep.Connect, $"{Relay.Host}:{Relay.Port}: {(error as SocketException)?.Message ?? "no connection in time"}");
         }
     }
 

@@ -30,6 +30,23 @@ public sealed class InDoubtTests(SharedApp shared) : IClassFixture<SharedApp>
     }
 
     [Theory]
+    [InlineData("take:what?")]
+    [InlineData("take:250-taken\r\n550 not taken")]
+    [InlineData("take:354 go on")]
+    [InlineData("take:600 six")]
+    public async Task An_answer_to_the_dot_that_is_neither_yes_nor_no_is_none(string answer)
+    {
+        await shared.BeginAsync();
+        shared.Relay.AnswerAt(RelayStep.Dot, answer, times: 1);
+
+        var id = await shared.App.SendAsync(more: new() { ["stream"] = "hold" });
+        await shared.Http.WaitForStatusAsync(id, "held");
+
+        Assert.Equal([Lost], await shared.Http.AttemptsAsync(id));
+        Assert.Equal(["accepted", "in_doubt", "held"], await shared.Http.EventsAsync(id));
+    }
+
+    [Theory]
     [InlineData("transactional")]
     [InlineData("hold")]
     [InlineData("stop")]

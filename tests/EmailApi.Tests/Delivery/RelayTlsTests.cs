@@ -76,11 +76,18 @@ public sealed class RelayTlsTests : IDisposable
         var busy = await SendAsync(app.Http, "deferred");
         var refused = await SendAsync(app.Http, "deferred");
         var sent = await SendAsync(app.Http, "sent");
+        test.Relay.AnswerAt(RelayStep.Dot, "close", times: 1);
+        var lost = await SendAsync(app.Http, "sent");
 
         Assert.Equal(["deferred auth 454 4.7.0 temporary"], await app.Http.AttemptsAsync(busy));
         Assert.Equal(["deferred auth 535 5.7.8 wrong login"], await app.Http.AttemptsAsync(refused));
-        Assert.StartsWith("Tls1", (await app.Http.ListAsync($"/v1/emails/{sent}/attempts"))[0].Text("tls"));
-        Assert.Single(test.Relay.Mails);
+        foreach (var id in new[] { busy, refused, sent, lost }) Assert.StartsWith("Tls1", (await app.Http.ListAsync($"/v1/emails/{id}/attempts"))[0].Text("tls"));
+        Assert.Equal(2, test.Relay.Mails.Count);
+        var said = (await app.Http.ListAsync($"/v1/emails/{refused}/attempts?conversation=true"))[0].GetProperty("conversation").EnumerateArray().Select(l => l.GetString()!).ToList();
+        Assert.Contains("C: AUTH PLAIN ********", said);
+        Assert.Contains(said, line => line.StartsWith("C: AUTH LOGIN", StringComparison.Ordinal));
+        foreach (var secret in new[] { "shop", Password, $"\0shop\0{Password}" })
+            Assert.DoesNotContain(said, line => line.Contains(Convert.ToBase64String(System.Text.Encoding.UTF8.GetBytes(secret)), StringComparison.Ordinal));
         Assert.DoesNotContain(Password, app.Output + app.Errors);
     }
 

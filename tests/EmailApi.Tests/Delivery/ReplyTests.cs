@@ -1,6 +1,10 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using EmailApi.Delivery;
+using EmailApi.Projects;
 using EmailApi.Tests.Support;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace EmailApi.Tests.Delivery;
 
@@ -103,6 +107,44 @@ public sealed class ReplyTests(SharedApp shared) : IClassFixture<SharedApp>
         shared.Relay.Restart();
 
         Assert.Equal(["deferred connect no reply"], await shared.Http.AttemptsAsync(id));
+    }
+
+    [Fact]
+    public async Task A_long_reply_is_cut_between_characters_and_recorded()
+    {
+        await shared.BeginAsync();
+        var start = new string('x', RelayReply.MaxTextLength - 1);
+        shared.Relay.AnswerAt(RelayStep.Rcpt, $"550 5.1.1 {start}\U0001F4EA and more");
+
+        var id = await shared.App.SendAsync();
+        await shared.Http.WaitForStatusAsync(id, "bounced");
+
+        Assert.Equal([$"bounced rcpt 550 5.1.1 {start}"], await shared.Http.AttemptsAsync(id));
+    }
+
+    [Fact]
+    public async Task What_was_taken_is_recorded_though_the_rule_for_the_others_cannot_be_read()
+    {
+        await shared.BeginAsync();
+        shared.Relay.Answer("busy@example.net", "451 4.3.2 try later");
+        await using var source = Npgsql.NpgsqlDataSource.Create(shared.App.ConnectionString);
+        await using var locker = await source.OpenConnectionAsync(TestContext.Current.CancellationToken);
+        await using var transaction = await locker.BeginTransactionAsync(TestContext.Current.CancellationToken);
+        shared.Relay.OnDot = async _ =>
+        {
+            await using var block = new Npgsql.NpgsqlCommand("lock table streams in access exclusive mode", locker);
+            await block.ExecuteNonQueryAsync();
+            var project = await shared.App.QueryAsync(db => db.Projects.Select(p => p.Id).FirstAsync());
+            shared.App.Services.GetRequiredService<StreamCatalog>().Forget(project, "transactional");
+        };
+
+        var id = await shared.App.SendAsync(more: new() { ["to"] = new JsonArray("a@example.net", "busy@example.net") });
+        await Eventually.IsAsync(async () => await shared.App.QueryAsync(db => db.Attempts.CountAsync(a => a.EmailId == id.ToGuid())) == 1, TimeSpan.FromSeconds(20));
+        await transaction.RollbackAsync(TestContext.Current.CancellationToken);
+        shared.Relay.OnDot = null;
+        await shared.Http.WaitForStatusAsync(id, "deferred");
+
+        Assert.Equal(["sent dot 250 2.0.0 Taken", "deferred rcpt 451 4.3.2 try later"], await shared.Http.AttemptsAsync(id));
     }
 
     [Fact]

@@ -6,6 +6,8 @@ namespace EmailApi.Tests.Operations;
 
 public sealed class HealthTests
 {
+    static readonly TimeSpan Limit = TimeSpan.FromSeconds(30);
+
     static async Task<(HttpStatusCode, string Status, string[] Details)> ReadyAsync(HttpClient client)
     {
         using var answer = await client.GetAsync("/readyz");
@@ -32,7 +34,19 @@ public sealed class HealthTests
         var id = await app.SendAsync();
         await app.WaitForAsync(id, RecipientState.Deferred);
 
-        Assert.Equivalent((HttpStatusCode.OK, "ready", Array.Empty<string>()), await ReadyAsync(app.Http));
+        Assert.Equivalent((HttpStatusCode.OK, "ready", new[] { "relay_down:test" }), await ReadyAsync(app.Http), strict: true);
+    }
+
+    [Fact]
+    public async Task A_relay_that_is_away_at_the_start_is_named_before_any_mail_and_until_it_is_there()
+    {
+        await using var relay = FakeRelay.Start();
+        await relay.StopAsync();
+        await using var app = await TestApp.StartAsync($"--EmailApi:Relays:0:Port={relay.Port}");
+
+        await Eventually.IsAsync(async () => (await ReadyAsync(app.Http)) is (HttpStatusCode.OK, "ready", ["relay_down:test"]), Limit);
+        relay.Restart();
+        await Eventually.IsAsync(async () => (await ReadyAsync(app.Http)) is (HttpStatusCode.OK, "ready", []), Limit);
     }
 
     [Fact]

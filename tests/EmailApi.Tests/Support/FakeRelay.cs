@@ -104,7 +104,6 @@ public sealed class FakeRelay : IAsyncDisposable
     public IReadOnlyList<RelayConnection> Connections => Locked(() => connections.ToArray());
     public IReadOnlyList<RelayCommand> Commands => Locked(() => commands.ToArray());
     public int OpenConnections => Locked(() => open.Count);
-    public int MostConnectionsAtOnce { get; private set; }
 
     public static FakeRelay Start()
     {
@@ -194,7 +193,6 @@ public sealed class FakeRelay : IAsyncDisposable
                 lock (gate)
                 {
                     open.Add(socket);
-                    MostConnectionsAtOnce = Math.Max(MostConnectionsAtOnce, open.Count);
                     connections.Add(new RelayConnection(connections.Count + 1, DateTimeOffset.UtcNow, ((IPEndPoint)socket.RemoteEndPoint!).Port));
                     var dialogue = new FakeRelayDialogue(this, socket, connections.Count, cancel);
                     running.Add(Task.Run(() => ServeAsync(dialogue, socket), CancellationToken.None));

@@ -11,7 +11,7 @@ sealed class Backlog() : Scenario(
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
-        for (var i = 0; i < run["nodes"]; i++) await stage.AddNodeAsync();
+        await stage.AddNodesAsync(run["nodes"]);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), 0, run.Cancel);
         var (posted, waiting) = (0, 0L);
         while (waiting < run["mails"])

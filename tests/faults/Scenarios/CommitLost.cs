@@ -10,8 +10,7 @@ sealed class CommitLost() : Scenario(
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
         await using var cutter = CommitCutter.Start(stage.ConnectionString, run.Seed);
         stage.NodesConnectionString = cutter.ConnectionString;
-        await stage.AddNodeAsync();
-        await stage.AddNodeAsync();
+        await stage.AddNodesAsync(2);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
 
         await clients.PostAsync(1, 50);   // all statements are known by then

@@ -10,7 +10,7 @@ sealed class Kill() : Scenario(
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
-        for (var i = 0; i < run["nodes"]; i++) await stage.AddNodeAsync();
+        await stage.AddNodesAsync(run["nodes"]);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
         var (inDialogue, deadLeases) = (new HashSet<string>(), new HashSet<Guid>());
 
@@ -35,8 +35,9 @@ sealed class Kill() : Scenario(
 
         var lastKill = run.Elapsed;
         await posting;
-        await Task.Delay(lastKill + SettledWithin - run.Elapsed is var left && left > TimeSpan.Zero ? left : TimeSpan.Zero, run.Cancel);
-        var stuck = (await stage.ListAsync<Guid>("select lease_token from queue where lease_until is not null")).Count(deadLeases.Contains);
+        int stuck;   // none of these leases is ever taken again: with all of them gone there is nothing left to wait for
+        while ((stuck = (await stage.ListAsync<Guid>("select lease_token from queue where lease_until is not null")).Count(deadLeases.Contains)) > 0 && run.Elapsed - lastKill < SettledWithin)
+            await Task.Delay(500, run.Cancel);
         await stage.SettleAsync(run.Cancel);
 
         var ends = await BothEnds.CountAsync(stage, clients);

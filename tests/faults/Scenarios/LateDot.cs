@@ -11,8 +11,7 @@ sealed class LateDot() : Scenario(
     {
         await using var stage = await Stage.SetAsync();
         stage.Relay.AnswerAt(RelayStep.Dot, $"delay:{run["seconds"] * 1000}");
-        await stage.AddNodeAsync("--EmailApi:Relays:0:MaxConnections=10");
-        await stage.AddNodeAsync("--EmailApi:Relays:0:MaxConnections=10");
+        await stage.AddNodesAsync(2, "--EmailApi:Relays:0:MaxConnections=10");
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), 0, run.Cancel);
 
         await clients.PostAsync(1, run["mails"]);

@@ -13,9 +13,8 @@ sealed class NodeClock() : Scenario(
         var library = Directory.EnumerateFiles("/usr/lib", "libfaketimeMT.so.1", SearchOption.AllDirectories).FirstOrDefault()
             ?? throw new InvalidOperationException("libfaketime is missing: apt-get install faketime.");
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
-        var right = await stage.AddNodeAsync();
-        await stage.AddNodeInAsync(Fake($"+{run["minutes"]}m"));
-        await stage.AddNodeInAsync(Fake($"-{run["minutes"]}m"));
+        await Task.WhenAll(stage.AddNodeAsync(), stage.AddNodeInAsync(Fake($"+{run["minutes"]}m")), stage.AddNodeInAsync(Fake($"-{run["minutes"]}m")));
+        var right = stage.Nodes[0];
         (await right.Process.Http.PatchAsync("/v1/streams/transactional", new StringContent($$"""{"retry": ["PT{{RetryS}}S"]}""", new System.Net.Http.Headers.MediaTypeHeaderValue("application/json")), run.Cancel)).EnsureSuccessStatusCode();
         await Task.Delay(TimeSpan.FromSeconds(5), run.Cancel);   // until every node knows it, and its own error
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);

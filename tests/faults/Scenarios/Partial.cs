@@ -12,8 +12,7 @@ sealed class Partial() : Scenario(
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync();
-        await stage.AddNodeAsync();
-        await stage.AddNodeAsync();
+        await stage.AddNodesAsync(2);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), 0, run.Cancel);
         var (refused, late) = (new HashSet<string>(), new HashSet<string>());
         for (var number = 1; number <= run["mails"]; number++)

@@ -9,15 +9,16 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F17: one mail ends every process that sends it, one throws, one freezes its process.</summary>
 sealed class Poison() : Scenario(
     "poison", "A mail whose node is killed (-9) each time, one that throws and one whose node freezes each time: each is failed, reason poison, after three claims, and the others flow at 95 % of the rate without them.",
-    new("seconds", 60, 15), new("rate", 60, 40), new("freezes", 1, 0), new("relay-ms", 5, 5))
+    new("seconds", 60, 5), new("rate", 60, 40), new("freezes", 1, 0), new("relay-ms", 5, 5))
 {
     const string Deadly = "deadly@example.net", Throwing = "throwing@example.net", Freezing = "freezing@example.net";
 
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
-        var door = await stage.AddNodeAsync("--EmailApi:Role=api");   // it is about what is sent: what is accepted does not go through those that die
-        for (var i = 0; i < 3; i++) await stage.AddNodeAsync("--EmailApi:Role=worker", "--EmailApi:Relays:0:CommandTimeout=00:00:40");   // longer than a lease
+        // It is about what is sent: what is accepted does not go through those that die. The time is longer than a lease.
+        await Task.WhenAll(stage.AddNodeAsync("--EmailApi:Role=api"), stage.AddNodesAsync(3, "--EmailApi:Role=worker", "--EmailApi:Relays:0:CommandTimeout=00:00:40"));
+        var door = stage.Nodes[0];
         using var clients = new Clients([door.Address], run["rate"], run.Cancel);
         await stage.ExecuteAsync("""
             insert into streams (project_id, name, priority, life, in_doubt, retry) select id, 'hasty', 100, interval '48 hours', 'retry', array[interval '5 seconds'] from projects

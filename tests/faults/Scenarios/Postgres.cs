@@ -9,8 +9,7 @@ sealed class Postgres() : Scenario(
     {
         await using var cluster = await OwnCluster.StartAsync(run.Cancel);
         await using var stage = await Stage.SetAsync(cluster, run["relay-ms"]);
-        await stage.AddNodeAsync();
-        await stage.AddNodeAsync();
+        await stage.AddNodesAsync(2);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
         var (again, recovery) = (TimeSpan.Zero, TimeSpan.Zero);
 

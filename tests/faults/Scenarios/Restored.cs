@@ -17,7 +17,7 @@ sealed class Restored() : Scenario(
     {
         await using var cluster = await OwnCluster.StartAsync(run.Cancel);
         await using var stage = await Stage.SetAsync(cluster, run["relay-ms"]);
-        for (var i = 0; i < 2; i++) await stage.AddNodeAsync();
+        await stage.AddNodesAsync(2);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), 0, run.Cancel);
 
         await PostAsync(clients, run["mails"]);   // some are still open when the copy is made, and leave after it
@@ -47,7 +47,8 @@ sealed class Restored() : Scenario(
         var loaded = await other.CreateDatabaseAsync();   // for the role emailapi_reader, which no dump has
         await RunProgramAsync(Program("pg_restore"), "--clean", "--if-exists", "-d", Uri(loaded), dump);
         stage.NodesConnectionString = loaded;
-        using var again = new Clients([(await stage.AddNodeAsync()).Address, (await stage.AddNodeAsync()).Address], 0, run.Cancel);
+        await stage.AddNodesAsync(2);
+        using var again = new Clients(stage.Nodes.Where(n => n.IsRunning).Select(n => n.Address), 0, run.Cancel);
         await JudgeAsync(run, stage, again, loaded, before, "dump loaded");
     }
 

@@ -8,8 +8,7 @@ sealed class Rolling() : Scenario(
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
-        await stage.AddNodeAsync();
-        await stage.AddNodeAsync();
+        await stage.AddNodesAsync(2);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
         var (slowest, wrongExits) = (TimeSpan.Zero, 0);
 

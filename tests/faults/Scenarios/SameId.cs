@@ -11,8 +11,7 @@ sealed class SameId() : Scenario(
     public override async Task RunAsync(Run run)
     {
         await using var stage = await Stage.SetAsync();
-        await stage.AddNodeAsync();
-        await stage.AddNodeAsync();
+        await stage.AddNodesAsync(2);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), 0, run.Cancel);
         stage.Relay.AnswerAt(RelayStep.Rcpt, "550 5.7.1 not now");
         await clients.PostAsync(1, run["mails"]);

@@ -18,7 +18,7 @@ sealed class Webhooks() : Scenario(
     {
         await using var stage = await Stage.SetAsync();
         await using var receiver = await WebhookReceiver.StartAsync();
-        for (var i = 0; i < run["nodes"]; i++) await stage.AddNodeAsync("--EmailApi:Webhooks:AllowedNetworks:0=127.0.0.0/8");
+        await stage.AddNodesAsync(run["nodes"], "--EmailApi:Webhooks:AllowedNetworks:0=127.0.0.0/8");
         var mails = run["events"] / 2;   // accepted and sent
         var (answered, number) = (new ConcurrentDictionary<string, int>(), 0);
         receiver.OnCall = async (call, http) =>

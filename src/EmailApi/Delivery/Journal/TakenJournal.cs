@@ -48,8 +48,17 @@ public sealed partial class TakenJournal(IOptions<AppOptions> options, TimeProvi
     }
 
     /// <summary>What nodes left behind in this directory that ended before the database had it: each file is locked, to be settled or closed.</summary>
-    public IEnumerable<TakenFile> LeftBehind() =>
-        System.IO.Directory.Exists(Directory) ? System.IO.Directory.GetFiles(Directory, TakenFile.Pattern).Select(TakenFile.OpenIfLeft).OfType<TakenFile>() : [];
+    public IEnumerable<TakenFile> LeftBehind()
+    {
+        try
+        {
+            return System.IO.Directory.Exists(Directory) ? System.IO.Directory.GetFiles(Directory, TakenFile.Pattern).Select(TakenFile.OpenIfLeft).OfType<TakenFile>() : [];
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return [];   // the sweeper has more to do than this
+        }
+    }
 
     /// <summary>As a result to record, its times as this node's monotonic clock would have them.</summary>
     public Result ResultOf(Taken taken) => new(taken.EmailId, taken.N, taken.Token, new(RecipientState.Sent))
