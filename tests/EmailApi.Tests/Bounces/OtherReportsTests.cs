@@ -59,6 +59,12 @@ public class OtherReportsTests
     public void An_old_program_calls_its_automatic_reply_a_vacation() =>
         Assert.Equal(ReportKind.AutoReply, Read(Words("I will be back on Monday.", "Subject: Re: Hello\nAuto-Submitted: vacation", "Taro <taro@example.net>")).Kind);
 
+    [Theory]
+    [InlineData("Delivery failed: nobody at home", "Your parcel could not be delivered to Main Street 5.")]
+    [InlineData("Delivery status of our service", "We deliver 550 parcels a day.")]
+    public void A_carrier_reports_of_no_mail(string subject, string text) =>
+        Assert.Equal(ReportKind.Other, Read(Words(text, $"Subject: {subject}", "Carrier <news@carrier.example>")).Kind);
+
     [Fact]
     public void A_telephone_number_is_no_reply_code() =>
         Assert.Equal(ReportKind.Other, Read(Words("The sofa was not delivered to us. Call me at 555 12345.", "Subject: Our sofa", "Taro <taro@example.net>")).Kind);

@@ -95,6 +95,7 @@ public static class BounceReader
         var byText = parts.Texts.Exists(ReportWords.IsReportOpening);
         if (byServer && (bySubject || byText || FailedRecipients(header).Count > 0)) return true;
         if (subject.StartsWith("Re:", StringComparison.OrdinalIgnoreCase) && !byServer) return false;   // a person answers, and quotes
+        if (!byServer && !parts.Texts.Exists(text => AddressScan.Find(text).Any())) return false;   // parcels are not delivered either
         var refused = parts.Texts.Exists(text => Diagnostic.RefusalAt(text[..Math.Min(text.Length, Reasons.MaxText)]) >= 0);
         return (bySubject && (byText || refused)) || (byText && (refused || parts.Returned is not null)) || (byServer && refused);
     }
