@@ -8,6 +8,16 @@ public class DeliveryStatusTests
 {
     const string Failed = "Final-Recipient: rfc822; taro@example.net\nAction: failed\nStatus: 5.1.1\nDiagnostic-Code: smtp; 550 5.1.1 User unknown";
 
+    [Theory]
+    [InlineData("Envelope expired", ReportType.Permanent, false)]
+    [InlineData("Will be tried again.", ReportType.Temporary, true)]
+    public void A_server_that_says_delayed_to_the_end_has_given_up_when_it_says_so(string words, ReportType type, bool isInterim)
+    {
+        var said = Read(Report("Final-Recipient: rfc822; taro@example.net\nAction: delayed\nStatus: 4.4.7", $"taro@example.net: {words}")).Recipients[0];
+
+        Assert.Equal((type, isInterim), (said.Type, said.IsInterim));
+    }
+
     [Fact]
     public void A_failed_recipient_is_read_with_its_codes_and_the_mail()
     {

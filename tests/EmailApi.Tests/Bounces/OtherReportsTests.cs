@@ -46,6 +46,29 @@ public class OtherReportsTests
         Assert.Equal("em_1@sender.example", report.Original.MessageId);
     }
 
+    [Fact]
+    public void Hotmail_complains_with_no_more_than_the_mail()
+    {
+        var report = Read("From: staff@hotmail.example\nSubject: complaint about message from 192.0.2.1\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: message/rfc822\n\n"
+            + "X-HmXmrOriginalRecipient: hanako@example.net\nMessage-ID: <em_1@sender.example>\n\nHello\n--b--\n");
+
+        Assert.Equal((ReportKind.Complaint, "hanako@example.net", "em_1@sender.example"), (report.Kind, Assert.Single(report.Recipients).Email, report.Original.MessageId));
+    }
+
+    [Fact]
+    public void An_old_program_calls_its_automatic_reply_a_vacation() =>
+        Assert.Equal(ReportKind.AutoReply, Read(Words("I will be back on Monday.", "Subject: Re: Hello\nAuto-Submitted: vacation", "Taro <taro@example.net>")).Kind);
+
+    [Theory]
+    [InlineData("Delivery failed: nobody at home", "Your parcel could not be delivered to Main Street 5.")]
+    [InlineData("Delivery status of our service", "We deliver 550 parcels a day.")]
+    public void A_carrier_reports_of_no_mail(string subject, string text) =>
+        Assert.Equal(ReportKind.Other, Read(Words(text, $"Subject: {subject}", "Carrier <news@carrier.example>")).Kind);
+
+    [Fact]
+    public void A_telephone_number_is_no_reply_code() =>
+        Assert.Equal(ReportKind.Other, Read(Words("The sofa was not delivered to us. Call me at 555 12345.", "Subject: Our sofa", "Taro <taro@example.net>")).Kind);
+
     [Theory]
     [InlineData("not-spam")]
     [InlineData("auth-failure")]

@@ -11,7 +11,7 @@ static class AutoReply
     public static bool Is(HeaderList header, string subject)
     {
         var automatic = ReturnedHeader.Value(header, "Auto-Submitted") ?? "";
-        if (Starts(automatic, "auto-replied")) return true;
+        if (Starts(automatic, "auto-replied") || Starts(automatic, "vacation")) return true;   // the second is older than the RFC
         if (Starts(automatic, "auto-") && (header.Contains(HeaderId.InReplyTo) || header.Contains(HeaderId.References))) return true;
         if (Array.Exists(Marks, mark => header.IndexOf(mark) >= 0)) return true;
         foreach (var field in (ReadOnlySpan<string>)["Precedence", "X-Precedence"])

@@ -32,6 +32,7 @@ public static class BounceReader
 
         if (Fields(parts.Feedback).Find(group => group["Feedback-Type"] is not null) is { } feedback)
             return Complaint.Read(feedback, parts, parts.Texts.FirstOrDefault());
+        if (Complaint.IsMarked(parts.Returned)) return Complaint.Read(new StatusFields(), parts, parts.Texts.FirstOrDefault() ?? subject);
         if (Fields(parts.Dispositions).Find(group => group["Disposition", "Final-Recipient"] is not null) is { } disposition)
             return Receipt.Read(disposition, parts);
         if (StatusReport(message.Headers, parts) is { } report) return report;
@@ -76,6 +77,8 @@ public static class BounceReader
     /// <summary>Where the diagnostic tells nothing, as with servers that keep only a reply's first line, the words for people may.</summary>
     static ReportedRecipient Reconsidered(ReportedRecipient read, string? words)
     {
+        if (words is not null && read is { IsInterim: true, Type: ReportType.Temporary } && ReportWords.SaysExpired(words))
+            read = read with { IsInterim = false, Type = ReportType.Permanent };   // OpenSMTPD calls it "delayed" to the end
         if (words is null || read.Type is ReportType.Delivered || Reasons.OfText(read.Diagnostic, read.Email) is not null) return read;
         if (read.Reason is BounceReason.Undetermined || (read.Status is { } status && !Reasons.IsCertain(status)))
             return Reasons.OfText(Diagnostic.OneLine(words, Reasons.MaxText), read.Email) is { } reason ? read with { Reason = reason } : read;
@@ -92,6 +95,7 @@ public static class BounceReader
         var byText = parts.Texts.Exists(ReportWords.IsReportOpening);
         if (byServer && (bySubject || byText || FailedRecipients(header).Count > 0)) return true;
         if (subject.StartsWith("Re:", StringComparison.OrdinalIgnoreCase) && !byServer) return false;   // a person answers, and quotes
+        if (!byServer && !parts.Texts.Exists(text => AddressScan.Find(text).Any())) return false;   // parcels are not delivered either
         var refused = parts.Texts.Exists(text => Diagnostic.RefusalAt(text[..Math.Min(text.Length, Reasons.MaxText)]) >= 0);
         return (bySubject && (byText || refused)) || (byText && (refused || parts.Returned is not null)) || (byServer && refused);
     }

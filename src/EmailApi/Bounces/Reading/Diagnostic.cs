@@ -83,6 +83,7 @@ static class Diagnostic
         {
             if (text[at] is not ('4' or '5') || text[at + 1] is not (>= '0' and <= '7') || !char.IsAsciiDigit(text[at + 2])) continue;
             if (at > 0 && !(char.IsWhiteSpace(text[at - 1]) || text[at - 1] is ':' or ';' or '>' or '(' or '<' or '"' or '\'' or '[' or '#')) continue;
+            if (at + 4 < text.Length && text[at + 3] is ' ' or '-' && Digits(text, at + 4) is 0 && char.IsAsciiDigit(text[at + 4])) continue;   // a telephone number
             if (at + 3 == text.Length || text[at + 3] is ' ' or '-' or ':' or '\n' or '\r' or ',' or ')' or '>' or '"' or ']') return at;
         }
         return -1;

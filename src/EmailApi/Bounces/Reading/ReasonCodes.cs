@@ -12,7 +12,6 @@ static class ReasonCodes
         ["1.6"] = BounceReason.Moved,
         ["1.90"] = BounceReason.RateLimited,     // Exchange Online: what a sender may send in a day
         ["2.2"] = BounceReason.MailboxFull,
-        ["2.3"] = BounceReason.MessageTooBig,
         ["2.121"] = BounceReason.RateLimited,    // 121, 122: what a recipient may receive in an hour
         ["2.122"] = BounceReason.RateLimited,
         ["3.4"] = BounceReason.MessageTooBig,
@@ -32,6 +31,7 @@ static class ReasonCodes
         ["7.26"] = BounceReason.Authentication,  // several
         ["7.28"] = BounceReason.RateLimited,     // mail flood
         ["7.29"] = BounceReason.Authentication,  // ARC
+        ["7.139"] = BounceReason.Authentication, // Exchange Online: a log-in that failed
         ["7.57"] = BounceReason.RelayDenied,
         ["7.64"] = BounceReason.RelayDenied,
         ["7.508"] = BounceReason.RateLimited,
@@ -51,10 +51,12 @@ static class ReasonCodes
         ["1.10"] = BounceReason.UnknownUser,
         ["2.0"] = BounceReason.UnknownUser,
         ["2.1"] = BounceReason.MailboxDisabled,
+        ["2.3"] = BounceReason.MessageTooBig,
         ["2.4"] = BounceReason.System,
         ["3.0"] = BounceReason.System,
         ["3.1"] = BounceReason.MailboxFull,
         ["3.2"] = BounceReason.UnknownHost,
+        ["4.3.2"] = BounceReason.System,         // takes nothing now; with class 5 nothing at all
         ["3.3"] = BounceReason.System,
         ["3.5"] = BounceReason.System,
         ["4.0"] = BounceReason.Network,
@@ -89,6 +91,9 @@ static class ReasonCodes
         ["7.27"] = BounceReason.Policy,          // the sender's domain has a null MX
         ["7.30"] = BounceReason.Policy,
     }.ToFrozenDictionary();
+
+    /// <summary>Codes that speak of the sender: what does not exist is its address.</summary>
+    public static readonly FrozenSet<string> OfSender = FrozenSet.Create("1.7", "1.8");
 
     /// <summary>Reply codes, asked last. 550, 551, 553 and 554 stand for everything, and a guess must not suppress an address.</summary>
     public static readonly FrozenDictionary<int, BounceReason> Replies = new Dictionary<int, BounceReason>

@@ -17,8 +17,9 @@ static class Reasons
         var detail = status is null ? "" : status[2..];
         if (ReasonCodes.Certain.TryGetValue(detail, out var certain)) return certain;
         if (ReasonCodes.InRange(detail) is { } ranged) return ranged;
-        if (OfText(diagnostic, recipient) is { } said) return AtStage(said, diagnostic!);
-        if (ReasonCodes.Likely.TryGetValue(detail, out var likely)) return likely;
+        if (OfText(diagnostic, recipient) is { } said)
+            return said is BounceReason.UnknownUser or BounceReason.UnknownHost && ReasonCodes.OfSender.Contains(detail) ? BounceReason.Policy : said;
+        if (ReasonCodes.Likely.TryGetValue(status ?? "", out var likely) || ReasonCodes.Likely.TryGetValue(detail, out likely)) return likely;
         return replyCode is { } reply && ReasonCodes.Replies.TryGetValue(reply, out var replied) ? replied : BounceReason.Undetermined;
     }
 
@@ -43,7 +44,11 @@ static class Reasons
         _ => reason,
     };
 
-    static readonly string[] AtMail = ["after mail from", "in reply to mail from", "sender was rejected", "sender rejected", "[mail_from]"];
+    static readonly string[] AtMail =
+    [
+        "[mail_from]", "after mail from", "bad sender", "domain of sender", "from domain", "in reply to mail from", "invalid sender", "no such sender", "sender address ",
+        "sender does", "sender domain", "sender rejected", "sender unknown", "sender verify fail", "sender was rejected", "verification failed for <",
+    ];
 
     static readonly string[] AtConnect = ["after initial connection", "refused to talk to me", "while receiving the initial server greeting"];
 
@@ -58,11 +63,11 @@ static class Reasons
         if (text is null) return null;
         var words = Diagnostic.WithoutCodes(text[..Math.Min(text.Length, MaxText)]);
         if (recipient is { Length: > 3 }) words = words.Replace(recipient, "recipient", StringComparison.OrdinalIgnoreCase);
-        if (IsDomainMissing(words)) return BounceReason.UnknownHost;
+        if (IsDomainMissing(words)) return AtStage(BounceReason.UnknownHost, words);
 
         var searched = words.AsSpan();
         foreach (var (reason, phrases) in Phrases)
-            if (searched.ContainsAny(phrases)) return reason;
+            if (searched.ContainsAny(phrases)) return AtStage(reason, words);
         return null;
     }
 }

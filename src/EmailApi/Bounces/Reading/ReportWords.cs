@@ -54,6 +54,10 @@ static class ReportWords
 
     public static bool SaysDelayed(string text) => text.AsSpan(0, Math.Min(text.Length, Reasons.MaxText)).ContainsAny(Delayed);
 
+    /// <summary>The time was up, in so many words.</summary>
+    public static bool SaysExpired(string text) => text.Contains("envelope expired", StringComparison.OrdinalIgnoreCase)
+        || text.Contains("message expired", StringComparison.OrdinalIgnoreCase);
+
     public static bool IsDaemonName(string from) => from.AsSpan().ContainsAny(DaemonNames);
 
     /// <summary>Addresses of mail servers, which are never the recipient that a report speaks of when there is another.</summary>
