@@ -3,11 +3,12 @@ using Npgsql;
 namespace EmailApi.Data;
 
 /// <summary>Makes the hot paths find the queue's rows by their indexes. PostgreSQL plans a statement once, while the queue is empty or small,
-/// and would then read all of it for every claim and every record, however long it has grown meanwhile.</summary>
+/// and would then read all of it for every claim and every record, however long it has grown meanwhile. What is switched off seems so dear to it
+/// that it would compile such a statement each time, for seconds, where it was built to: <c>jit</c> is on unless somebody switched it off.</summary>
 static class IndexPlans
 {
     /// <summary>The first command of a batch: it holds until the batch's transaction ends, and so through a pooler too.</summary>
     public static NpgsqlBatchCommand Command() => new("""
-        select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)
+        select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)
         """);
 }
