@@ -19,7 +19,7 @@ public static class TakeBounce
         [FromQuery(Name = "dry_run")] bool? dryRun, Caller caller, HttpContext http, ReportIntake intake, TimeProvider clock, CancellationToken cancel)
     {
         var source = new ReportSource("http") { ProjectId = caller.ProjectId, KeyId = caller.IsBound ? caller.KeyId : null, IsTest = caller.Mode is KeyMode.Test, IsDryRun = dryRun is true };
-        var message = await ReadAsync(http, cancel);
+        var message = await ReadAsync(http);
         if (message.Length == 0) throw new ProblemException(ProblemKind.BadRequest, "The body is empty; send the message as it came, with its header.");
 
         var read = intake.Read(message, cancel);
@@ -32,7 +32,7 @@ public static class TakeBounce
     }
 
     /// <summary>The beginning of the message; what follows is read and thrown away.</summary>
-    static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext http, CancellationToken cancel)
+    static async Task<ReadOnlyMemory<byte>> ReadAsync(HttpContext http)
     {
         if (http.Request.ContentType?.Split(';')[0].Trim().Equals(RawMessage.MediaType, StringComparison.OrdinalIgnoreCase) is not true)
             throw new ProblemException(ProblemKind.UnsupportedMediaType, $"Send the message as it came, as {RawMessage.MediaType}.");
@@ -42,8 +42,14 @@ public static class TakeBounce
         var buffer = ArrayPool<byte>.Shared.Rent(64 * 1024);
         try
         {
-            while (await http.Request.Body.ReadAsync(buffer, cancel) is var count and > 0)
+            // No token: the server itself ends a read whose client has gone; a canceled one would leave the body unfit for what follows.
+            while (await http.Request.Body.ReadAsync(buffer, CancellationToken.None) is var count and > 0)
                 kept.Write(buffer, 0, (int)Math.Min(count, ReportIntake.MaxBytes - kept.Length));
+        }
+        catch (Exception error) when (RequestBytes.IsCutOff(error) || http.RequestAborted.IsCancellationRequested)
+        {
+            await RequestBytes.EndAsync(http);
+            throw;
         }
         finally
         {

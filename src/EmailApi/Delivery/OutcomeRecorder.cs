@@ -36,7 +36,7 @@ public sealed partial class OutcomeRecorder(
 
     async Task DropSensitiveAsync(IReadOnlyList<Result> group)
     {
-        var emails = group.Where(r => r.IsSensitive && !r.Transition.State.IsOpen()).Select(r => r.EmailId).Distinct().ToArray();
+        var emails = group.Where(r => r.IsSensitive).Select(r => r.EmailId).Distinct().ToArray();   // also when put off: past its time limit that is its end
         if (emails.Length == 0) return;
         try
         {

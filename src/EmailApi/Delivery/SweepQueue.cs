@@ -16,7 +16,7 @@ public sealed partial class SweepQueue(
     const int MaxRows = 500;
     static readonly TimeSpan Apart = TimeSpan.FromSeconds(10);
     const int AdoptEveryRounds = 30;   // it reads the whole queue
-    const int DropEveryRounds = 60;   // for what expired, or ended on two nodes at once
+    const int DropEveryRounds = 60;   // for what was suppressed from the start, or ended on two nodes at once
 
     long? reachableSince;
     int rounds;
@@ -101,6 +101,10 @@ public sealed partial class SweepQueue(
         if (results.Count == 0) return;
         var recorded = await RecordSql.WriteAsync(database.Source, results, clock, cancel);
         metrics.Recorded(results, recorded);
+        var ended = results.Where(r => !r.Transition.State.IsOpen()).Select(r => r.EmailId).Distinct().ToArray();
+        if (ended.Length == 0) return;
+        await using var connection = await database.Source.OpenConnectionAsync(cancel);
+        await RecordSql.DropSensitiveAsync(connection, ended, cancel);
     }
 
     async Task<List<Result>> ExpiredAsync(CancellationToken cancel)

@@ -23,6 +23,7 @@ public static class CancelEmails
     {
         var filter = EmailFilter.Read(query);
         if (filter == new EmailFilter()) throw new ProblemException(ProblemKind.BadRequest, $"Give at least one of {string.Join(", ", EmailFilter.Names)}: without, all open mail of the project would be canceled.");
+        if (caller.IsBound && (filter.Key ?? caller.KeyId) != caller.KeyId) return new(0, 0);   // another key's mail: nothing of it is this key's to end
         if (caller.IsBound) filter = filter with { Key = caller.KeyId };
 
         var (emails, recipients, last) = (0, 0, Guid.Empty);

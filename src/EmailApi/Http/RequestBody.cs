@@ -72,7 +72,7 @@ static class JsonFault
         if (reader.Contains("UTF-16", StringComparison.Ordinal)) return "Half a surrogate pair is no character; leave it out.";
         var wanted = reader.EndsWith("as a string.", StringComparison.Ordinal) ? "a string"
             : reader.EndsWith("as a boolean.", StringComparison.Ordinal) ? "true or false"
-            : reader.EndsWith("as a number.", StringComparison.Ordinal) ? "a whole number"
+            : reader.EndsWith("as a number.", StringComparison.Ordinal) || reader.Contains("out of bounds", StringComparison.Ordinal) ? "a whole number"   // a fraction too
             : message.Contains("Dictionary`", StringComparison.Ordinal) ? "an object"
             : message.Contains("List`", StringComparison.Ordinal) ? "an array"
             : message.Contains(" to EmailApi.", StringComparison.Ordinal) && reader.Length == 0 ? "an object"

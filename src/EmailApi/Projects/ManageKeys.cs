@@ -102,9 +102,10 @@ public static class ManageKeys
     static async Task CheckStreamsAsync(CreateKeyRequest request, int project, EmailDb db, CancellationToken cancel)
     {
         if (request.Streams is not { Count: > 0 } streams) return;
-        var known = await db.Streams.Where(s => s.ProjectId == project && streams.Contains(s.Name)).Select(s => s.Name).ToListAsync(cancel);
+        var names = streams.Where(s => s is not null && StreamValidator.IsName(s)).ToList();
+        var known = await db.Streams.Where(s => s.ProjectId == project && names.Contains(s.Name)).Select(s => s.Name).ToListAsync(cancel);
         var errors = streams.Select((name, i) => (name, i)).Where(s => !known.Contains(s.name))
-            .Select(s => new FieldError(JsonPointer.Of("streams", s.i), "unknown_stream", $"The project has no stream {JsonPointer.Short(s.name)}.")).ToList();
+            .Select(s => new FieldError(JsonPointer.Of("streams", s.i), "unknown_stream", $"The project has no stream {JsonPointer.Short(s.name ?? "null")}.")).ToList();
         if (errors.Count > 0) throw Validation.Invalid(errors);
     }
 

@@ -77,6 +77,24 @@ public sealed class ControlEmailTests : IAsyncLifetime
         Assert.Equal([RecipientState.Scheduled], await app.StatesAsync(live));
     }
 
+    [Theory]
+    [InlineData("key=bootstrap", 0)]   // what it asks for is not its own, and what is its own it did not ask for
+    [InlineData("stream=transactional", 1)]
+    public async Task A_bound_key_cancels_by_filter_what_it_sent_itself_and_asked_for(string filter, int ended)
+    {
+        var live = await app.SendAsync(more: Tomorrow);
+        using var made = await app.PostAsync(new JsonObject { ["name"] = "shop", ["scopes"] = new JsonArray("send", "manage"), ["senders"] = new JsonArray("shop.example") }, "/v1/keys");
+        using var bound = app.WithKey((await made.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("key").GetString());
+        var mail = TestApp.Mail();
+        mail["send_at"] = Tomorrow["send_at"]!.DeepClone();
+        (await bound.PostTextAsync("/v1/emails", mail.ToJsonString())).Dispose();
+
+        using var answer = await bound.PostAsync($"/v1/emails/cancel?{filter}", null);
+
+        Assert.Equal(ended, (await answer.Content.ReadFromJsonAsync<JsonElement>()).GetProperty("recipients").GetInt32());
+        Assert.Equal([RecipientState.Scheduled], await app.StatesAsync(live));
+    }
+
     [Fact]
     public async Task A_cancel_and_a_claim_never_both_win()
     {

@@ -71,6 +71,17 @@ public sealed class SensitiveEmailTests(SharedApp shared) : IClassFixture<Shared
     }
 
     [Fact]
+    public async Task Its_content_is_gone_when_its_time_is_over()
+    {
+        var id = await app.SendAsync(more: Sensitive("jrft5501", "2027-06-01T00:00:00Z"));
+
+        await app.ExecuteAsync($"update queue set expires_at = now() where email_id = '{id.ToGuid()}'");
+        await app.WaitForAsync(id, RecipientState.Expired);
+
+        await app.UntilAsync(async _ => await RowsAsync(app, id) == 0);
+    }
+
+    [Fact]
     public async Task Two_mails_with_one_file_share_nothing()
     {
         var first = await app.SendAsync(more: Sensitive("same5512", "2027-06-01T00:00:00Z"));

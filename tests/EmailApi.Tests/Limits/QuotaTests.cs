@@ -34,6 +34,19 @@ public sealed class QuotaTests : IAsyncLifetime
         Assert.Equal((3, 3, 0), (day.GetProperty("limit").GetInt32(), day.GetProperty("used").GetInt32(), day.GetProperty("remaining").GetInt32()));
     }
 
+    [Theory]
+    [InlineData("1.5")]
+    [InlineData("99999999999")]
+    [InlineData("\"many\"")]
+    public async Task A_quota_that_is_no_number_of_mails_is_told_what_would_be(string quota)
+    {
+        using var answer = await app.Http.PatchAsync("/v1/projects/prj_1", JsonContent.Create(JsonNode.Parse($"{{\"quota\": {{\"per_day\": {quota}}}}}")));
+
+        var problem = await ProblemDocument.ReadAsync(answer);
+        Assert.Equal((400, "#/quota/per_day"), (problem.Status, Assert.Single(problem.Errors).Pointer));
+        Assert.Contains("give a whole number", problem.Detail, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task A_raised_quota_lets_mail_through_at_once_and_the_month_counts_beside_the_day()
     {

@@ -92,6 +92,21 @@ public sealed class ManageKeysTests : IAsyncLifetime
         Assert.Equal(($"#/{field}", code), (problem.GetProperty("errors")[0].GetProperty("pointer").GetString(), problem.GetProperty("errors")[0].GetProperty("code").GetString()));
     }
 
+    [Theory]
+    [InlineData("invoice")]
+    [InlineData("a\0")]
+    [InlineData(null)]
+    public async Task A_key_is_bound_to_streams_that_there_are(string? stream)
+    {
+        var bounds = Key("send");
+        bounds["streams"] = new JsonArray("transactional", stream);
+
+        using var answer = await app.PostAsync(bounds, "/v1/keys");
+
+        var problem = await ProblemDocument.ReadAsync(answer);
+        Assert.Equal((422, "#/streams/1"), (problem.Status, Assert.Single(problem.Errors).Pointer));
+    }
+
     [Fact]
     public async Task Mail_of_a_test_key_is_captured_and_never_leaves()
     {
