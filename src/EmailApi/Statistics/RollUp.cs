@@ -10,7 +10,8 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
 {
     const int MaxEvents = 5_000;
 
-    /// <summary>Of tags so many are counted for themselves in an hour or a day, so that one that is different in each mail cannot make a row for each; the others together.</summary>
+    /// <summary>Of tags so many are counted for themselves in an hour or a day, so that one that is different in each mail cannot make a row for each; the others together.
+    /// Those that hold an address are among the others: counts stay when its mail is erased.</summary>
     public const int MaxTags = 500;
     public const string OtherTags = "*";
 
@@ -49,7 +50,7 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
                 union all select 'stream', f.stream
                 union all select 'domain', f.domain
                 union all select 'relay', f.relay
-                union all select 'tag', t.key || ':' || t.value from jsonb_each_text(f.tags) t
+                union all select 'tag', case when t.key || t.value like '%@%' then '{{OtherTags}}' else t.key || ':' || t.value end from jsonb_each_text(f.tags) t
             ) d
             cross join (values ('hour'), ('day')) s(span)
             where d.value is not null group by 1, 2, 3, 4, 5, 6

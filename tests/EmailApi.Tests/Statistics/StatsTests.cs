@@ -139,6 +139,18 @@ public sealed class StatsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_tag_that_holds_an_address_is_counted_with_the_others()
+    {
+        await app.SendAsync(more: new() { ["tags"] = new JsonObject { ["customer"] = "taro@example.jp", ["order"] = "4711" } });
+
+        var stats = await StatsAsync("?by=tag");
+
+        Assert.Equal(1, Count(Point(stats, RollUp.OtherTags), "accepted"));
+        Assert.Equal(1, Count(Point(stats, "order:4711"), "accepted"));
+        Assert.Equal(0, await app.QueryAsync(db => db.Set<Stat>().CountAsync(s => EF.Functions.Like(s.Value, "%@%"))));
+    }
+
+    [Fact]
     public async Task Another_projects_and_test_keys_mail_is_not_counted()
     {
         await app.SendAsync();
