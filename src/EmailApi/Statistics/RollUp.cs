@@ -36,8 +36,8 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
                 union all select 'bounced_late', 0 where e.type = 'email.bounced' and not coalesce(e.data ? 'relay', false)
                 union all select substr(e.type, 7) || '_first', 0 where (e.data ->> 'first')::boolean
                 union all select substr(e.type, 7) || '_human', 0 where e.data ->> 'class' = 'human'
-                union all select substr(e.type, 7) || '_human_first', 0 where e.data ->> 'class' = 'human' and not exists (
-                    select from events p where p.email_id = e.email_id and p.n = e.n and p.sequence < e.sequence and p.type = e.type and p.data ->> 'class' = 'human')
+                union all select substr(e.type, 7) || '_human_first', 0 where case when e.data ->> 'class' = 'human' then not exists (   -- case: looked for only then, as a recipient may have 10,000 events
+                    select from events p where p.email_id = e.email_id and p.n = e.n and p.sequence < e.sequence and p.type = e.type and p.data ->> 'class' = 'human') end
                 union all select '{{TimeToRelay.Measure}}', floor(ln(greatest(1, extract(epoch from e.at - coalesce(m.send_at, m.created_at)) * 1000)) / ln({{TimeToRelay.Step.ToString(CultureInfo.InvariantCulture)}}))::smallint
                     where e.type = 'email.sent' and m.created_at is not null
             ) measured
