@@ -1,5 +1,6 @@
 using EmailApi.Data;
 using EmailApi.Projects;
+using EmailApi.Webhooks;
 using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Emails;
@@ -19,6 +20,8 @@ public static class EraseEmail
         if (await db.Queue.AnyAsync(q => q.EmailId == email.Id, cancel))
             throw await db.WrongStateAsync(email.Id, "only a mail whose recipients are all final can be erased; cancel it first", cancel);
 
+        // A call that is being recorded was recorded before, or sees that the mail is erased.
+        await db.Database.ExecuteSqlRawAsync(WebhookRecordSql.WaitForRecords, cancel);
         await db.Database.ExecuteSqlAsync($"""
             delete from contents where email_id = {email.Id};
             delete from blob_uses where email_id = {email.Id};

@@ -12,14 +12,22 @@ namespace EmailApi.Events;
 /// below the oldest transaction still open. An id made before its commit could appear behind a reader's back.</summary>
 public static class EventFeed
 {
+    /// <summary>The events of a step that are of the types, and the step's last place. Without types a step is a page.</summary>
     const string Feed = """
-        select e.email_id, e.n, e.sequence, e.type, e.at, e.data, e.transaction, e.ordinal, r.address, m.stream, m.tags, m.metadata
-        from events e
+        with step as materialized (
+            select e.email_id, e.n, e.sequence, e.type, e.at, e.data, e.transaction, e.ordinal from events e
+            where e.project_id = $1 and (e.transaction, e.ordinal) > ($2, $3) and e.transaction < pg_snapshot_xmin(pg_current_snapshot())
+            order by e.transaction, e.ordinal limit $4
+        ), last as materialized (
+            select s.transaction, s.ordinal, (select count(*)::int from step) as count from step s order by s.transaction desc, s.ordinal desc limit 1
+        ), found as materialized (
+            select * from step s where $5::text[] is null or s.type = any($5) order by s.transaction, s.ordinal limit $6
+        )
+        select e.email_id, e.n, e.sequence, e.type, e.at, e.data, e.transaction, e.ordinal, r.address, m.stream, m.tags, m.metadata, last.transaction, last.ordinal, last.count
+        from last left join found e on true
         left join emails m on m.id = e.email_id
         left join recipients r on r.email_id = e.email_id and r.n = e.n
-        where e.project_id = $1 and (e.transaction, e.ordinal) > ($2, $3) and e.transaction < pg_snapshot_xmin(pg_current_snapshot())
-          and ($5::text[] is null or e.type = any($5))
-        order by e.transaction, e.ordinal limit $4
+        order by e.transaction, e.ordinal
         """;
 
     /// <summary>All there are in the contract; not each is written yet.</summary>
@@ -31,6 +39,8 @@ public static class EventFeed
     ];
 
     const int MaxWaitSeconds = 30;
+    /// <summary>Events that are looked through for those of the types at once: a reader of few among many keeps its place in between.</summary>
+    const int Step = 5_000;
     static readonly TimeSpan LookAgain = TimeSpan.FromMilliseconds(500);
 
     /// <param name="wait">Seconds to wait, at most 30, while there is nothing new.</param>
@@ -38,7 +48,7 @@ public static class EventFeed
         string? after, int? limit, string? types, int? wait, Caller caller, IDbContextFactory<EmailDb> databases, TimeProvider clock, IHostApplicationLifetime life, CancellationToken cancel)
     {
         if (wait is < 0 or > MaxWaitSeconds) throw new ProblemException(ProblemKind.BadRequest, $"wait is 0 to {MaxWaitSeconds} seconds; {wait} is not.");
-        var (transaction, ordinal) = Paging.After<ulong, long>(after);
+        (ulong Transaction, long Ordinal) place = Paging.After<ulong, long>(after);
         var take = Paging.Limit(limit);
         var only = types?.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
         if (only?.FirstOrDefault(t => !Types.Contains(t)) is { } unknown)
@@ -48,39 +58,53 @@ public static class EventFeed
         while (true)
         {
             // No transaction stays open while it waits.
-            var page = await LookAsync(databases, caller, transaction, ordinal, take, only, cancel);
+            var look = await LookAsync(databases, caller, place, take, only, cancel);
+            place = look.Place;
             var left = TimeSpan.FromSeconds(wait ?? 0) - clock.GetElapsedTime(startedAt);
-            if (page.Data.Count > 0 || left <= TimeSpan.Zero || life.ApplicationStopping.IsCancellationRequested) return page with { NextCursor = page.NextCursor ?? after };
+            if (look.Events.Count > 0 || (!look.HasMore && left <= TimeSpan.Zero) || life.ApplicationStopping.IsCancellationRequested)
+                return new(look.Events, place == default ? after : Paging.Cursor(place.Transaction, place.Ordinal));   // the feed has no last page
 
-            await Task.Delay(left < LookAgain ? left : LookAgain, clock, cancel);
+            if (!look.HasMore) await Task.Delay(left < LookAgain ? left : LookAgain, clock, cancel);
         }
     }
 
-    /// <summary>What there is behind a cursor, with the next; null where there is nothing.</summary>
-    static async Task<Page<EventResponse>> LookAsync(IDbContextFactory<EmailDb> databases, Caller caller, ulong transaction, long ordinal, int take, string[]? only, CancellationToken cancel)
+    /// <param name="Place">Up to which all was looked at and is told.</param>
+    /// <param name="HasMore">There may be more at once.</param>
+    sealed record Look(IReadOnlyList<EventResponse> Events, (ulong Transaction, long Ordinal) Place, bool HasMore);
+
+    static async Task<Look> LookAsync(
+        IDbContextFactory<EmailDb> databases, Caller caller, (ulong Transaction, long Ordinal) after, int take, string[]? only, CancellationToken cancel)
     {
+        var step = only is null ? take : Step;
         await using var db = await databases.CreateDbContextAsync(cancel);
         await using var reading = await db.ReadAsAsync(caller, cancel);
-        await using var command = new NpgsqlCommand(Feed, (NpgsqlConnection)db.Database.GetDbConnection());
-        command.Parameters.Add(new() { Value = caller.ProjectId });
-        command.Parameters.Add(new() { Value = transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 });
-        command.Parameters.Add(new() { Value = ordinal });
-        command.Parameters.Add(new() { Value = take });
-        command.Parameters.Add(new() { Value = (object?)only ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Text });
+        await using var batch = new NpgsqlBatch((NpgsqlConnection)db.Database.GetDbConnection());
+        batch.BatchCommands.Add(IndexPlans.Command());
+        batch.BatchCommands.Add(new(Feed)
+        {
+            Parameters =
+            {
+                new() { Value = caller.ProjectId }, new() { Value = after.Transaction, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Xid8 }, new() { Value = after.Ordinal }, new() { Value = step },
+                new() { Value = (object?)only ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Array | NpgsqlTypes.NpgsqlDbType.Text }, new() { Value = take },
+            },
+        });
         var events = new List<EventResponse>();
-        string? cursor = null;
-        await using var reader = await command.ExecuteReaderAsync(cancel);
+        var (place, last, count) = (after, after, 0);
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
         while (await reader.ReadAsync(cancel))
         {
+            (last, count) = (Place(12), reader.GetInt32(14));
+            if (reader.IsDBNull(0)) break;   // none is of the types
             events.Add(EventResponse.Of(reader.GetGuid(0), reader.GetInt32(1), reader.GetInt32(2), reader.GetString(3), reader.GetFieldValue<DateTimeOffset>(4),
                 Text(5), Text(8)) with
             { Stream = Text(9), Tags = Json(Text(10)), Metadata = Json(Text(11)) });
-            cursor = Paging.Cursor(reader.GetFieldValue<ulong>(6), reader.GetInt64(7));
+            place = Place(6);
         }
 
-        // The feed has no last page: the cursor stays where it is until there is more.
-        return new(events, cursor);
+        return new(events, events.Count == take ? place : last, count == step);
 
+        (ulong, long) Place(int column) => (reader.GetFieldValue<ulong>(column), reader.GetInt64(column + 1));
         string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);
     }
 

@@ -37,7 +37,11 @@ public static class OperationsSetup
         if (IsCollected("LOGS")) telemetry.WithLogging(logs => logs.AddOtlpExporter());
         // Health is asked for all day; the paths of tracked links are keys.
         if (IsCollected("TRACES"))
-            telemetry.WithTracing(traces => traces.AddSource(Traces.Name).AddAspNetCoreInstrumentation(o => o.Filter = http => http.Request.Path.StartsWithSegments("/v1")).AddOtlpExporter());
+            telemetry.WithTracing(traces => traces.AddSource(Traces.Name).AddAspNetCoreInstrumentation(o =>
+            {
+                o.Filter = http => http.Request.Path.StartsWithSegments("/v1");
+                o.EnrichWithHttpResponse = Traces.WithoutAddress;
+            }).AddOtlpExporter());
 
         bool IsCollected(string signal) =>
             !string.IsNullOrWhiteSpace(configuration["OTEL_EXPORTER_OTLP_ENDPOINT"]) || !string.IsNullOrWhiteSpace(configuration[$"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT"]);

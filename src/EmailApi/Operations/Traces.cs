@@ -41,9 +41,17 @@ public static class Traces
         return Source.StartActivity("webhook", ActivityKind.Client, parent)?.SetTag("emailapi.event.id", told.Id).SetTag("emailapi.event.type", told.Type);
     }
 
-    /// <summary>Without an answer the call stays without a status.</summary>
     internal static void End(this Activity? call, int status) =>
         call?.SetTag("http.response.status_code", status).SetStatus(status is >= 200 and < 300 ? ActivityStatusCode.Ok : ActivityStatusCode.Error);
+
+    /// <summary>No answer came.</summary>
+    internal static void Fail(this Activity? call, string reason) => call?.SetTag("error.type", reason).SetStatus(ActivityStatusCode.Error);
+
+    /// <summary>A path that holds an address, as that of a suppression does, is told as the route has it.</summary>
+    internal static void WithoutAddress(Activity request, HttpResponse response)
+    {
+        if (request.GetTagItem("url.path") is string path && Uri.UnescapeDataString(path).Contains('@')) request.SetTag("url.path", request.GetTagItem("http.route") ?? "/v1");
+    }
 
     /// <summary>How the transaction ended, by the first recipient that was not taken.</summary>
     internal static void End(this Activity? delivery, IReadOnlyList<Outcome> outcomes)

@@ -10,12 +10,13 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
 {
     const int MaxEvents = 5_000;
 
-    /// <summary>Of tags so many are counted for themselves in an hour or a day, so that one that is different in each mail cannot make a row for each; the others together.</summary>
+    /// <summary>Of tags so many are counted for themselves in an hour or a day, so that one that is different in each mail cannot make a row for each; the others together.
+    /// Those that hold an address are among the others: counts stay when its mail is erased.</summary>
     public const int MaxTags = 500;
     public const string OtherTags = "*";
 
     /// <summary>Whatever size the tables had when the statement was planned.</summary>
-    const string ByIndex = "select set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true)";
+    const string ByIndex = "select set_config('enable_seqscan', 'off', true)";
 
     static readonly string Count = $$"""
         with cursor as materialized (
@@ -35,23 +36,21 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
                 union all select 'bounced_late', 0 where e.type = 'email.bounced' and not coalesce(e.data ? 'relay', false)
                 union all select substr(e.type, 7) || '_first', 0 where (e.data ->> 'first')::boolean
                 union all select substr(e.type, 7) || '_human', 0 where e.data ->> 'class' = 'human'
-                union all select substr(e.type, 7) || '_human_first', 0 where case when e.data ->> 'class' = 'human' then not exists (   -- "and" would look it up for every event
+                union all select substr(e.type, 7) || '_human_first', 0 where case when e.data ->> 'class' = 'human' then not exists (   -- case: looked for only then, as a recipient may have 10,000 events
                     select from events p where p.email_id = e.email_id and p.n = e.n and p.sequence < e.sequence and p.type = e.type and p.data ->> 'class' = 'human') end
                 union all select '{{TimeToRelay.Measure}}', floor(ln(greatest(1, extract(epoch from e.at - coalesce(m.send_at, m.created_at)) * 1000)) / ln({{TimeToRelay.Step.ToString(CultureInfo.InvariantCulture)}}))::smallint
                     where e.type = 'email.sent' and m.created_at is not null
             ) measured
             where e.type like 'email.%' and not exists (select from api_keys k where k.id = m.key_id and k.mode = 'test')
-        ), alike as materialized (
-            select date_trunc('hour', f.at, 'UTC') as at, f.stream, f.tags, f.relay, f.domain, f.measure, f.bucket, count(*) as count from facts f group by 1, 2, 3, 4, 5, 6, 7
         ), counted as materialized (
-            select d.by, s.span, date_trunc(s.span, f.at, 'UTC') as at, d.value, f.measure, f.bucket, sum(f.count) as count
-            from alike f
+            select d.by, s.span, date_trunc(s.span, f.at, 'UTC') as at, d.value, f.measure, f.bucket, count(*) as count
+            from facts f
             cross join lateral (
                 select 'time' as by, '' as value
                 union all select 'stream', f.stream
                 union all select 'domain', f.domain
                 union all select 'relay', f.relay
-                union all select 'tag', t.key || ':' || t.value from jsonb_each_text(f.tags) t
+                union all select 'tag', case when t.key || t.value like '%@%' then '{{OtherTags}}' else t.key || ':' || t.value end from jsonb_each_text(f.tags) t
             ) d
             cross join (values ('hour'), ('day')) s(span)
             where d.value is not null group by 1, 2, 3, 4, 5, 6

@@ -72,14 +72,18 @@ public static class ManageWebhooks
         return Results.NoContent();   // its rows in the queue go with the next housekeeping: there may be many
     }
 
-    /// <summary>Gives the webhook another secret and shows it, this once. The one before signs beside it for 24 hours.</summary>
+    /// <summary>Gives the webhook another secret and shows it, this once. Each one before signs beside it until 24 hours after it was replaced.</summary>
     public static async Task<WebhookResponse> RotateAsync(string id, Caller caller, WebhookSecrets secrets, EmailDb db, TimeProvider clock, CancellationToken cancel)
     {
         caller.DemandWholeProject();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancel);
+        await db.Database.ExecuteSqlRawAsync(WebhookSql.LockOf, [caller.ProjectId], cancel);   // of two at once each shows a secret that signs
         var webhook = await FindAsync(id, caller, db, cancel);
-        var (shown, kept) = secrets.Create();
-        (webhook.PreviousSecret, webhook.PreviousUntil, webhook.Secret) = (webhook.Secret, clock.GetUtcNow() + WebhookSecrets.Overlap, kept);
+        var (now, (shown, kept)) = (clock.GetUtcNow(), secrets.Create());
+        var before = webhook.PreviousUntil > now ? webhook.PreviousSecret : null;
+        (webhook.PreviousSecret, webhook.PreviousUntil, webhook.Secret) = (secrets.Replace(webhook.Secret, before, now), now + WebhookSecrets.Overlap, kept);
         await db.SaveChangesAsync(cancel);
+        await transaction.CommitAsync(cancel);
         return WebhookResponse.Of(webhook) with { Secret = shown, PreviousSecretUntil = webhook.PreviousUntil };
     }
 

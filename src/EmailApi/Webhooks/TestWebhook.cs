@@ -14,10 +14,10 @@ public static class TestWebhook
         caller.DemandWholeProject();
         var webhook = await ManageWebhooks.FindAsync(id, caller, db, cancel);
         var now = clock.GetUtcNow();
-        var kept = webhook.PreviousUntil > now ? [webhook.Secret, webhook.PreviousSecret!] : new[] { webhook.Secret };
+        var signing = secrets.Open(webhook.Secret, webhook.PreviousUntil > now ? webhook.PreviousSecret : null, now);
         var told = new ToldEvent(Guid.CreateVersion7(now), 0, 1, Type, now, $$"""{"webhook":"{{Webhook.Format(webhook.Id)}}"}""", null, null, null, null);
 
-        var answer = await calls.CallAsync(webhook.Url, Array.ConvertAll(kept, secrets.Open), told, cancel);
+        var answer = await calls.CallAsync(webhook.Url, signing, told, cancel);
         var made = new MadeCall(Guid.CreateVersion7(clock.GetUtcNow()), webhook.Id, caller.ProjectId, null, 1, webhook.Url, told, answer, clock.GetTimestamp(), answer.IsSuccess ? CallOutcome.Succeeded : CallOutcome.GivenUp, null);
         await WebhookRecordSql.WriteAsync(database.Source, [made], clock, CancellationToken.None);
         return DeliveryResponse.Of(await db.WebhookCalls.FindAsync([made.Id], cancel) ?? throw new InvalidOperationException("The call was not kept."));

@@ -37,7 +37,7 @@ public sealed class Webhook : IEntityTypeConfiguration<Webhook>
     public string? Tags { get; set; }
     /// <summary>Encrypted under the key ring.</summary>
     public required byte[] Secret { get; set; }
-    /// <summary>The one before the last rotation, encrypted too; signs beside the other until <see cref="PreviousUntil"/>.</summary>
+    /// <summary>Those that were replaced, see <see cref="WebhookSecrets.Replace"/>, encrypted too; they sign beside the other, the last one until <see cref="PreviousUntil"/>.</summary>
     public byte[]? PreviousSecret { get; set; }
     public DateTimeOffset? PreviousUntil { get; set; }
     /// <summary>The transaction that made it: of events, only those of later ones are its own.</summary>

@@ -31,7 +31,7 @@ public sealed class WebhookCaller(GuardedClient client, TimeProvider clock)
     public const string UserAgent = "EmailApi-Webhooks/1";
     public const string ContentType = "application/json";
 
-    /// <param name="secrets">The one in force, and the one before it while both are.</param>
+    /// <param name="secrets">The one in force, and those that it replaced while they are too.</param>
     /// <exception cref="OperationCanceledException"><paramref name="cancel"/> was called: nobody knows what became of it.</exception>
     public async Task<CallAnswer> CallAsync(string url, IReadOnlyList<byte[]> secrets, ToldEvent told, CancellationToken cancel)
     {
@@ -54,11 +54,13 @@ public sealed class WebhookCaller(GuardedClient client, TimeProvider clock)
         }
         catch (OperationCanceledException) when (!cancel.IsCancellationRequested)
         {
+            span.Fail("timeout");
             return Answered(null, null, limit.IsCancellationRequested ? $"no answer within {Limit.TotalSeconds:0} s" : "no connection in time", null);
         }
         catch (Exception error) when (error is HttpRequestException or IOException)
         {
             var cause = error.GetBaseException();
+            span.Fail(cause.GetType().Name);
             return Answered(null, null, Short(cause is AddressRefusedException ? $"refused: {cause.Message}" : cause.Message), null);
         }
 

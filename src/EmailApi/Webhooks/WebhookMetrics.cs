@@ -14,7 +14,8 @@ public sealed class WebhookMetrics
     {
         var meter = meters.Create(Metrics.Meter);
         calls = meter.CreateCounter<long>("emailapi.webhook.calls", "{call}", "Webhook calls by outcome");
-        duration = meter.CreateHistogram<double>("emailapi.webhook.duration", "s", "How long webhook calls took");
+        duration = meter.CreateHistogram<double>("emailapi.webhook.duration", "s", "How long webhook calls took",
+            advice: new() { HistogramBucketBoundaries = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15] });
     }
 
     public void Recorded(IReadOnlyList<MadeCall> made)

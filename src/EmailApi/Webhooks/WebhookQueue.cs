@@ -7,8 +7,8 @@ namespace EmailApi.Webhooks;
 /// <summary>A call that this node has a lease on.</summary>
 /// <param name="Attempts">Calls made before.</param>
 /// <param name="Event">Null when retention took it.</param>
-/// <param name="Secrets">As they are kept.</param>
-public sealed record ClaimedCall(Guid WebhookId, int ProjectId, Guid EmailId, int N, int Sequence, Guid Token, int Attempts, string Url, IReadOnlyList<byte[]> Secrets, ToldEvent? Event);
+/// <param name="Secret">As it is kept, as are those that it replaced.</param>
+public sealed record ClaimedCall(Guid WebhookId, int ProjectId, Guid EmailId, int N, int Sequence, Guid Token, int Attempts, string Url, byte[] Secret, byte[]? Previous, ToldEvent? Event);
 
 /// <summary>Takes calls that are due, for each webhook no more than it has room for, so that none waits behind another's.</summary>
 public sealed class WebhookQueue(EngineDatabase database, EpochCheck epoch)
@@ -72,7 +72,7 @@ public sealed class WebhookQueue(EngineDatabase database, EpochCheck epoch)
     {
         var (email, n, sequence) = (reader.GetGuid(2), reader.GetInt32(3), reader.GetInt32(4));
         return new(reader.GetGuid(0), reader.GetInt32(1), email, n, sequence, token, reader.GetInt32(5), reader.GetString(6),
-            reader.IsDBNull(8) ? [reader.GetFieldValue<byte[]>(7)] : [reader.GetFieldValue<byte[]>(7), reader.GetFieldValue<byte[]>(8)],
+            reader.GetFieldValue<byte[]>(7), reader.IsDBNull(8) ? null : reader.GetFieldValue<byte[]>(8),
             reader.IsDBNull(9) ? null : new(email, n, sequence, reader.GetString(9), reader.GetFieldValue<DateTimeOffset>(10), Text(11), Text(12), Text(13), Text(14), Text(15)) { TraceParent = Text(16) });
 
         string? Text(int column) => reader.IsDBNull(column) ? null : reader.GetString(column);

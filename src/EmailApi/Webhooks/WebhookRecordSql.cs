@@ -20,6 +20,12 @@ public sealed record MadeCall(
 /// same, and is kept.</summary>
 static class WebhookRecordSql
 {
+    /// <summary>Holds back records from now on, until the transaction ends, and waits for those under way.</summary>
+    public const string WaitForRecords = "select pg_advisory_xact_lock(hashtextextended('emailapi.webhook_calls', 0))";
+
+    /// <summary>In a statement of its own: the next one sees what was committed before.</summary>
+    const string Recording = "select pg_advisory_xact_lock_shared(hashtextextended('emailapi.webhook_calls', 0))";
+
     /// <summary>An erased mail's calls are kept without what they said, one that was under way meanwhile too.</summary>
     static readonly string Record = $"""
         with made as materialized (
@@ -62,6 +68,7 @@ static class WebhookRecordSql
     {
         await using var batch = database.CreateBatch();
         batch.BatchCommands.Add(IndexPlans.Command());
+        batch.BatchCommands.Add(new(Recording));
         var record = new NpgsqlBatchCommand(Record);
         record.Parameters.AddRange(new NpgsqlParameter[]
         {

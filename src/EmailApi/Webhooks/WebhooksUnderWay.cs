@@ -85,7 +85,7 @@ public sealed partial class WebhooksUnderWay(
 
     async Task<MadeCall> CallAsync(ClaimedCall call, ToldEvent told)
     {
-        var answer = await caller.CallAsync(call.Url, [.. call.Secrets.Select(secrets.Open)], told, stopping.Token);
+        var answer = await caller.CallAsync(call.Url, secrets.Open(call.Secret, call.Previous, clock.GetUtcNow()), told, stopping.Token);
         var attempt = call.Attempts + 1;
         var wait = answer.IsSuccess ? null : WebhookRetry.NextWait(attempt, answer.RetryAfter, RandomNumberGenerator.GetInt32(1_000_001) / 1e6);
         var outcome = answer.IsSuccess ? CallOutcome.Succeeded : wait is null ? CallOutcome.GivenUp : CallOutcome.Failed;

@@ -1,6 +1,10 @@
+using System.Collections.Concurrent;
+using System.Diagnostics.Metrics;
 using System.Net;
 using EmailApi.Emails;
+using EmailApi.Operations;
 using EmailApi.Tests.Support;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace EmailApi.Tests.Operations;
 
@@ -74,5 +78,25 @@ public sealed class HealthTests
         Assert.Matches(@"(?m)^emailapi_recipients_recorded_total\{[^}]*relay=""test"",state=""sent""[^}]*\} [1-9]", text);
         Assert.DoesNotContain("example.jp", text, StringComparison.Ordinal);
         Assert.DoesNotContain("Password", text, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Fact]
+    public async Task Times_are_counted_in_parts_of_a_second()
+    {
+        await using var app = await TestApp.StartAsync();
+        var meters = app.Services.GetRequiredService<IMeterFactory>();
+        var bounds = new ConcurrentDictionary<string, IReadOnlyList<double>?>();
+        using var listener = new MeterListener
+        {
+            InstrumentPublished = (published, _) =>
+            {
+                if (ReferenceEquals(published.Meter.Scope, meters) && published.Meter.Name == Metrics.Meter && published is Histogram<double> { Unit: "s" } times)
+                    bounds[times.Name] = times.Advice?.HistogramBucketBoundaries;
+            },
+        };
+        listener.Start();
+
+        Assert.Contains("emailapi.webhook.duration", bounds.Keys);
+        Assert.All(bounds, b => Assert.True(b.Value?.Count(limit => limit < 1) >= 5, b.Key));   // what is usual otherwise are milliseconds
     }
 }

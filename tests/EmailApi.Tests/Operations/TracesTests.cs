@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
+using System.Text.RegularExpressions;
 using EmailApi.Emails;
 using EmailApi.Tests.Support;
 using Microsoft.AspNetCore.Builder;
@@ -10,7 +11,7 @@ using Microsoft.Extensions.Logging;
 namespace EmailApi.Tests.Operations;
 
 /// <summary>A mail's trace goes on from the caller's to the relay and the webhook, and goes by OTLP to who collects it.</summary>
-public sealed class TracesTests : IAsyncLifetime
+public sealed partial class TracesTests : IAsyncLifetime
 {
     const string TraceId = "4bf92f3577b34da6a3ce929d0e0e4736";
     const string Parent = $"00-{TraceId}-00f067aa0ba902b7-01";
@@ -48,6 +49,8 @@ public sealed class TracesTests : IAsyncLifetime
             "--EmailApi:Webhooks:AllowedNetworks:0=127.0.0.0/8");
         using (await app.Http.PostTextAsync("/v1/webhooks", $$"""{"url": "{{collector.Urls.First()}}/hook", "events": ["email.sent"]}""")) { }
 
+        using (await app.Http.GetAsync("/v1/suppressions/taro@example.jp", Cancel)) { }
+        using (await app.Http.GetAsync("/v1/suppressions/taro%40example.jp/none", Cancel)) { }
         var id = await SendAsync(app);
         await app.WaitForAsync(id, RecipientState.Sent);
         await Eventually.IsAsync(() => new[] { "accept", "queue", "relay", "webhook" }.All(IsTold), Limit);
@@ -55,7 +58,8 @@ public sealed class TracesTests : IAsyncLifetime
 
         Assert.Equal(TraceId, Assert.Single(called).Split('-')[1]);
         Assert.StartsWith($"00-{TraceId}-", await app.QueryAsync(db => db.Emails.Select(e => e.TraceParent).SingleAsync()), StringComparison.Ordinal);
-        Assert.DoesNotContain(collected, c => c.Path == "/v1/traces" && Encoding.Latin1.GetString(c.Body).Contains("taro@example.jp", StringComparison.Ordinal));
+        Assert.Contains(collected, c => c.Path == "/v1/traces" && Encoding.Latin1.GetString(c.Body).Contains("/v1/suppressions/{email}", StringComparison.Ordinal));
+        Assert.DoesNotContain(collected, c => c.Path == "/v1/traces" && AddressOfTaro().IsMatch(Encoding.Latin1.GetString(c.Body)));
     }
 
     [Fact]
@@ -72,6 +76,9 @@ public sealed class TracesTests : IAsyncLifetime
         Assert.Equal(1, await app.QueryAsync(db => db.Emails.CountAsync(e => e.TraceParent == null)));
         Assert.Empty(collected);
     }
+
+    [GeneratedRegex("taro(@|%40)example", RegexOptions.IgnoreCase)]
+    private static partial Regex AddressOfTaro();
 
     static async Task<string> SendAsync(TestApp app)
     {

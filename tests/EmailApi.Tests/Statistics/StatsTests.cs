@@ -139,6 +139,33 @@ public sealed class StatsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task A_recipient_with_very_many_events_holds_nothing_up()
+    {
+        await app.WaitForAsync(await app.SendAsync(), RecipientState.Sent);
+        await app.ExecuteAsync("""
+            insert into events (email_id, n, sequence, project_id, type, data)
+            select id, 1, 100 + i, project_id, 'email.opened', '{"first": false, "class": "proxy"}' from emails, generate_series(1, 30000) i order by i
+            """);
+
+        // Within its time a look goes through all of the earlier ones for none.
+        await Eventually.IsAsync(async () => Count((await app.GetAsync("/v1/stats")).GetProperty("total"), "opened") == 30_000, TimeSpan.FromSeconds(40));
+
+        Assert.Equal(0, Count((await app.GetAsync("/v1/stats")).GetProperty("total"), "opened_human_first"));
+    }
+
+    [Fact]
+    public async Task A_tag_that_holds_an_address_is_counted_with_the_others()
+    {
+        await app.SendAsync(more: new() { ["tags"] = new JsonObject { ["customer"] = "taro@example.jp", ["order"] = "4711" } });
+
+        var stats = await StatsAsync("?by=tag");
+
+        Assert.Equal(1, Count(Point(stats, RollUp.OtherTags), "accepted"));
+        Assert.Equal(1, Count(Point(stats, "order:4711"), "accepted"));
+        Assert.Equal(0, await app.QueryAsync(db => db.Set<Stat>().CountAsync(s => EF.Functions.Like(s.Value, "%@%"))));
+    }
+
+    [Fact]
     public async Task Another_projects_and_test_keys_mail_is_not_counted()
     {
         await app.SendAsync();

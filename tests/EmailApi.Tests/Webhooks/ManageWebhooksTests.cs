@@ -57,6 +57,8 @@ public sealed class ManageWebhooksTests(SharedApp shared) : IClassFixture<Shared
     [InlineData("http://localhost:8080/", "private_address")]
     [InlineData("http://2130706433/", "private_address")]
     [InlineData("http://0x7f.1/", "private_address")]
+    [InlineData("http://127.0.0.1./", "private_address")]
+    [InlineData("http://169.254.169.254./latest/meta-data", "private_address")]
     [InlineData("http://[::1]/", "private_address")]
     [InlineData("http://[::ffff:169.254.169.254]/latest/meta-data", "private_address")]
     [InlineData("http://169.254.169.254/latest/meta-data", "private_address")]

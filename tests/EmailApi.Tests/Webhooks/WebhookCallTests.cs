@@ -6,6 +6,7 @@ using EmailApi.Tests.Support;
 using EmailApi.Webhooks;
 using Microsoft.AspNetCore.Http;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 
 namespace EmailApi.Tests.Webhooks;
 
@@ -230,6 +231,47 @@ public sealed class WebhookCallTests
     }
 
     [Fact]
+    public async Task Who_rotates_twice_on_a_day_takes_its_time_from_neither()
+    {
+        await using var test = await WebhookApp.StartAsync();
+        var made = await test.AddAsync();
+        var id = made.Text("id");
+        List<string> shown = [made.Text("secret"), await RotateAsync(), await RotateAsync()];
+        await TestAsync();
+        await test.App.ExecuteAsync("update webhooks set previous_until = now()");
+        shown.Add(await RotateAsync());
+        await TestAsync();
+        var calls = await test.CallsAsync(2);
+
+        Assert.Equal([true, true, true, false], shown.Select(secret => Signs(secret, calls[0])));
+        Assert.Equal([false, false, true, true], shown.Select(secret => Signs(secret, calls[1])));
+
+        async Task<string> RotateAsync()
+        {
+            using var answer = await test.App.Http.PostAsync($"/v1/webhooks/{id}/rotate-secret", null);
+            return (await answer.JsonAsync()).Text("secret");
+        }
+
+        async Task TestAsync()
+        {
+            using var answer = await test.App.Http.PostAsync($"/v1/webhooks/{id}/test", null);
+            Assert.True(answer.IsSuccessStatusCode);
+        }
+
+        static bool Signs(string secret, ReceivedCall call)
+        {
+            try
+            {
+                return new WebhookVerifier(secret).Verify(name => call.Headers.GetValueOrDefault(name), call.Body).Type == TestWebhook.Type;
+            }
+            catch (WebhookVerificationException)
+            {
+                return false;
+            }
+        }
+    }
+
+    [Fact]
     public async Task A_test_call_is_made_at_once_answered_with_what_came_of_it_and_kept()
     {
         await using var test = await WebhookApp.StartAsync();
@@ -292,6 +334,33 @@ public sealed class WebhookCallTests
 
         Assert.Equal(System.Net.HttpStatusCode.NoContent, erased.StatusCode);
         Assert.All(calls, c => Assert.Equal((System.Text.Json.JsonValueKind.Null, System.Text.Json.JsonValueKind.Null), (c.GetProperty("request").GetProperty("body").ValueKind, c.GetProperty("response").GetProperty("body").ValueKind)));
+        Assert.DoesNotContain(await test.App.TablesWithAsync("erase-me@example.jp"), t => t.Contains("webhook", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_a_call_said_is_erased_too_when_it_is_recorded_meanwhile()
+    {
+        await using var test = await WebhookApp.StartAsync();
+        var id = (await test.AddAsync()).Text("id");
+        var mail = await test.App.SendAsync("erase-me@example.jp");
+        await test.DeliveriesAsync(id, 2);
+        await using var connection = await test.App.ConnectAsync();
+        await using var recording = await connection.BeginTransactionAsync();
+        await using (var record = new NpgsqlCommand("""
+            select pg_advisory_xact_lock_shared(hashtextextended('emailapi.webhook_calls', 0));
+            insert into webhook_calls (id, webhook_id, project_id, email_id, event_id, type, attempt, at, duration_ms, url, timestamp, request, outcome)
+            select (left(id::text, 35) || case right(id::text, 1) when '0' then '1' else '0' end)::uuid, webhook_id, project_id, email_id, event_id, type, 2, at, duration_ms, url, timestamp, request, outcome from webhook_calls
+            """, connection, recording))
+            Assert.True(await record.ExecuteNonQueryAsync() > 0);
+
+        var erasing = test.App.Http.DeleteAsync($"/v1/emails/{mail}");
+        await Task.Delay(500);
+        var waited = !erasing.IsCompleted;
+        await recording.CommitAsync();
+        using var erased = await erasing;
+
+        Assert.True(waited);
+        Assert.Equal(System.Net.HttpStatusCode.NoContent, erased.StatusCode);
         Assert.DoesNotContain(await test.App.TablesWithAsync("erase-me@example.jp"), t => t.Contains("webhook", StringComparison.Ordinal));
     }
 }

@@ -141,7 +141,8 @@ public sealed class GuardedClient : IDisposable
     /// <exception cref="AddressRefusedException">One may not.</exception>
     async Task<IPAddress[]> AddressesAsync(string host, CancellationToken cancel)
     {
-        var addresses = IPAddress.TryParse(host.Trim('[', ']'), out var literal) ? [literal] : await resolve(host, cancel).WaitAsync(cancel);
+        // An address with a dot at its end is a name to Uri, and may be none to the resolver.
+        var addresses = IPAddress.TryParse(host.Trim('[', ']').TrimEnd('.'), out var literal) ? [literal] : await resolve(host, cancel).WaitAsync(cancel);
         if (addresses.Length == 0) throw new SocketException((int)SocketError.HostNotFound);
         return Array.TrueForAll(addresses, MayReach) ? Array.ConvertAll(addresses, AddressRules.Plain) : throw new AddressRefusedException();
     }
