@@ -8,6 +8,11 @@ public abstract partial class GroupRecorder<T>(ILogger logger) : BackgroundServi
 {
     const int MaxGroup = 128;
 
+    /// <summary>Under load the next group is given so long to grow: a statement and a flush for 30 results cost little more than for 5, and what is not recorded yet
+    /// is kept elsewhere. One that comes alone is not made to wait.</summary>
+    static readonly TimeSpan Linger = TimeSpan.FromMilliseconds(4);
+    const int Several = 4;
+
     readonly Channel<T> waiting = Channel.CreateUnbounded<T>(new() { SingleReader = true });
     int pending;
 
@@ -35,6 +40,7 @@ public abstract partial class GroupRecorder<T>(ILogger logger) : BackgroundServi
         // Not ended by the stop: what ended is recorded, within the time that the host gives.
         while (await waiting.Reader.WaitToReadAsync(CancellationToken.None))
         {
+            if (group.Count >= Several && Pending < MaxGroup) await Task.Delay(Linger, CancellationToken.None);
             group.Clear();
             while (group.Count < MaxGroup && waiting.Reader.TryRead(out var ended)) group.Add(ended);
             await WritePatientlyAsync(group);

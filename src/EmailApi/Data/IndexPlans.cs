@@ -9,6 +9,6 @@ static class IndexPlans
 {
     /// <summary>The first command of a batch: it holds until the batch's transaction ends, and so through a pooler too.</summary>
     public static NpgsqlBatchCommand Command() => new("""
-        select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)
+        select set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('jit', 'off', true)
         """);
 }

@@ -15,7 +15,7 @@ public sealed partial class SweepQueue(
 {
     const int MaxRows = 500;
     static readonly TimeSpan Apart = TimeSpan.FromSeconds(10);
-    const int AdoptEveryRounds = 30;   // it reads the whole queue
+    const int AdoptEveryRounds = 30;
     const int DropEveryRounds = 60;   // for what was suppressed from the start, or ended on two nodes at once
 
     long? reachableSince;
@@ -121,9 +121,9 @@ public sealed partial class SweepQueue(
     {
         await using var command = database.Source.CreateCommand($"""
             select q.email_id, q.n, q.lease_token, q.claims, q.doubts, coalesce(q.stand_in, q.lane), coalesce(s.in_doubt, 'retry')
-            from queue q join emails e on e.id = q.email_id
+            from (select * from queue where lease_until < now() order by lease_until limit {MaxRows}) q
+            cross join lateral (select e.stream from emails e where e.id = q.email_id limit 1) e
             left join streams s on s.project_id = q.project_id and s.name = e.stream
-            where q.lease_until < now() order by q.lease_until limit {MaxRows}
             """);
         return await ReadAsync(command, row =>
         {
@@ -147,8 +147,14 @@ public sealed partial class SweepQueue(
     {
         if (relays.IsMissing || !runs.Names.Any()) return;
         await using var command = database.Source.CreateCommand($"""
+            with recursive lanes as (
+                (select lane from queue where lease_until is null order by lane limit 1)
+                union all
+                select next.lane from lanes cross join lateral (select q.lane from queue q where q.lease_until is null and q.lane > lanes.lane order by q.lane limit 1) next
+            )
             update queue set lane = $2 where (email_id, n) in (
-                select email_id, n from queue where lane <> all($1) and lease_until is null limit {MaxRows} for update skip locked)
+                select row.email_id, row.n from lanes cross join lateral (select email_id, n from queue q where q.lane = lanes.lane and q.lease_until is null limit {MaxRows} for update skip locked) row
+                where lanes.lane <> all($1) limit {MaxRows})
             """);
         command.Parameters.Add(new() { Value = runs.Names.ToArray() });
         command.Parameters.Add(new() { Value = relays.LaneOf() });

@@ -105,12 +105,16 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
     /// <summary>Projects that have events which are not counted.</summary>
     async Task<List<int>> BehindAsync(CancellationToken cancel)
     {
-        await using var command = database.Source.CreateCommand("""
+        await using var batch = database.Source.CreateBatch();
+        batch.BatchCommands.Add(new(ByIndex));
+        batch.BatchCommands.Add(new("""
             select p.id from projects p left join stat_cursors c on c.project_id = p.id
-            where exists (select from events e where e.project_id = p.id and (e.transaction, e.ordinal) > (coalesce(c.transaction, '0'), coalesce(c.ordinal, 0)))
-            """);
+            cross join lateral (   -- "exists" would be planned as a join with every event there is
+                select from events e where e.project_id = p.id and (e.transaction, e.ordinal) > (coalesce(c.transaction, '0'), coalesce(c.ordinal, 0)) limit 1) news
+            """));
         var behind = new List<int>();
-        await using var reader = await command.ExecuteReaderAsync(cancel);
+        await using var reader = await batch.ExecuteReaderAsync(cancel);
+        await reader.NextResultAsync(cancel);
         while (await reader.ReadAsync(cancel)) behind.Add(reader.GetInt32(0));
         return behind;
     }
