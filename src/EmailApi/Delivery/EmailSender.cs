@@ -31,7 +31,10 @@ public sealed partial class EmailSender(
     public void Send(RelayConnections relay, ClaimedEmail email)
     {
         if (email.Recipients.Any(r => r.Suppressed is not null)) email = WithoutSuppressed(relay, email);
-        foreach (var recipients in returnPath.IsOn || email.Tracked?.IsPersonal() is true ? email.Recipients.Select(r => new[] { r }) : Transactions(email))
+        if (email.Recipients.Count == 0) return;
+        // Recipients share a transaction only where their bytes and return paths are equal.
+        var isPersonal = email.Envelope is EnvelopeKind.Separate || returnPath.IsOn || email.Tracked?.IsPersonal() is true;
+        foreach (var recipients in isPersonal ? email.Recipients.Select(r => (IReadOnlyList<Claimed>)[r]) : [email.Recipients])
         {
             Interlocked.Increment(ref sending);
             _ = SendAsync(relay, email, recipients);
@@ -53,19 +56,6 @@ public sealed partial class EmailSender(
 
     /// <summary>Cuts the dialogues that outlast the stop's time; their recipients become in doubt or deferred as the dialogue stands.</summary>
     public void Cut() => cut.Cancel();
-
-    /// <summary>Recipients share a transaction only where their bytes and return paths are equal; two spellings of one address go apart, as the library
-    /// would drop the second.</summary>
-    static IEnumerable<IReadOnlyList<Claimed>> Transactions(ClaimedEmail email)
-    {
-        if (email.Recipients.Count <= 1) return email.Recipients.Count == 0 ? [] : [email.Recipients];
-        if (email.Envelope is EnvelopeKind.Separate) return email.Recipients.Select(r => new[] { r });
-        return email.Recipients
-            .GroupBy(r => r.Address, StringComparer.OrdinalIgnoreCase)
-            .SelectMany(same => same.Select((recipient, i) => (recipient, i)))
-            .GroupBy(r => r.i, r => r.recipient)
-            .Select(group => group.ToList());
-    }
 
     async Task SendAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients)
     {

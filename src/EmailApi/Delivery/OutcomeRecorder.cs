@@ -18,7 +18,7 @@ public sealed partial class OutcomeRecorder(
         metrics.Recorded(group, recorded);
         if (recorded == group.Count) lastWork.Recorded(group);
         foreach (var result in group) Settle(result);
-        await DropSensitiveAsync(group);
+        await RecordSql.DropEndedAsync(database.Source, [.. group.Where(r => r.IsSensitive).Select(r => r.EmailId).Distinct()]);   // also when put off: past its time limit that is its end
     }
 
     /// <summary>Nothing is lost: the lease dies, and the sweeper calls the recipient in doubt.</summary>
@@ -32,21 +32,6 @@ public sealed partial class OutcomeRecorder(
     {
         queue.Settled(result.Token);
         result.Kept?.Settle();
-    }
-
-    async Task DropSensitiveAsync(IReadOnlyList<Result> group)
-    {
-        var emails = group.Where(r => r.IsSensitive).Select(r => r.EmailId).Distinct().ToArray();   // also when put off: past its time limit that is its end
-        if (emails.Length == 0) return;
-        try
-        {
-            await using var connection = await database.Source.OpenConnectionAsync();
-            await RecordSql.DropSensitiveAsync(connection, emails, CancellationToken.None);
-        }
-        catch (Exception error) when (DatabaseTrouble.IsUnavailable(error))
-        {
-            // The sweeper does it when the database is back.
-        }
     }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "The result of {Email} recipient {N} ({State}) could not be recorded")]

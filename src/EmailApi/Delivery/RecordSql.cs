@@ -141,6 +141,21 @@ static class RecordSql
         await command.ExecuteNonQueryAsync(cancel);
     }
 
+    /// <summary>The same for mail that may just have ended. While the database is away nothing is dropped: the sweeper does it later.</summary>
+    public static async Task DropEndedAsync(NpgsqlDataSource database, Guid[] emails)
+    {
+        if (emails.Length == 0) return;
+        try
+        {
+            await using var connection = await database.OpenConnectionAsync();
+            await DropSensitiveAsync(connection, emails, CancellationToken.None);
+        }
+        catch (Exception error) when (DatabaseTrouble.IsUnavailable(error))
+        {
+            // See above.
+        }
+    }
+
     static string? Data(Result result)
     {
         var data = new EventData

@@ -16,7 +16,7 @@ public sealed partial class SweepQueue(
     const int MaxRows = 500;
     static readonly TimeSpan Apart = TimeSpan.FromSeconds(10);
     const int AdoptEveryRounds = 30;
-    const int DropEveryRounds = 60;   // for what was suppressed from the start, or ended on two nodes at once
+    const int DropEveryRounds = 60;   // for what ended on two nodes at once, or while the database was away
 
     long? reachableSince;
     int rounds;

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Threading.Channels;
 using EmailApi.Data;
+using EmailApi.Delivery;
 using EmailApi.Http;
 using EmailApi.Pauses;
 using EmailApi.Suppressions;
@@ -92,6 +93,10 @@ public sealed partial class AcceptWriter(EngineDatabase database, PausesInForce 
         await using var connection = await database.Source.OpenConnectionAsync(cancel);
         return await AcceptSql.FindAnswerAsync(connection, projectId, idempotency, cancel) is { } stored ? Replay(stored, idempotency) : null;
     }
+
+    /// <summary>Sensitive content goes when all recipients are final, and where all are suppressed they are so from the start.</summary>
+    public Task DropEndedAsync(IReadOnlyList<EmailDraft> drafts) =>
+        RecordSql.DropEndedAsync(database.Source, [.. drafts.Where(d => d.IsSensitive && d.Suppressed.Count == d.Recipients.Count).Select(d => d.Id)]);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

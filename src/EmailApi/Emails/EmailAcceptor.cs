@@ -96,8 +96,12 @@ public sealed class EmailAcceptor(
         }
 
         if (!stored.IsReplayed)
+        {
+            await writer.DropEndedAsync(drafts);
             foreach (var lane in drafts.Where(d => d.IsDue).Select(d => d.Lane).Distinct())
                 signals.Wake(lane);   // best effort: a run looks each second anyway
+        }
+
         return stored;
     }
 

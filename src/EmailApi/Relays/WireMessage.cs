@@ -18,6 +18,8 @@ sealed class WireMessage : IDisposable
     readonly StuffedOctets? kept;
     long? size;
 
+    static WireMessage() => MailboxAddress.IdnMapping = new KeepALabels();
+
     /// <param name="isUtf8">Its header goes as UTF-8 (RFC 6532).</param>
     public WireMessage(MimeMessage message, bool isUtf8)
     {

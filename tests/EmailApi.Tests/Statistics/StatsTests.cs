@@ -144,7 +144,7 @@ public sealed class StatsTests : IAsyncLifetime
         await app.WaitForAsync(await app.SendAsync(), RecipientState.Sent);
         await app.ExecuteAsync("""
             insert into events (email_id, n, sequence, project_id, type, data)
-            select id, 1, 100 + i, project_id, 'email.opened', '{"first": false, "class": "proxy"}' from emails, generate_series(1, 30000) i order by i
+            select id, 1, 100 + i, project_id, 'email.opened', jsonb_build_object('first', false, 'class', 'proxy') from emails, generate_series(1, 30000) i order by i
             """);
 
         // Within its time a look goes through all of the earlier ones for none.

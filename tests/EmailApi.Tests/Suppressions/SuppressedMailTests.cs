@@ -51,6 +51,17 @@ public sealed class SuppressedMailTests(SharedApp shared) : IClassFixture<Shared
     }
 
     [Fact]
+    public async Task Sensitive_content_for_nobody_is_gone_from_the_start()
+    {
+        await app.SuppressAsync("gone@example.jp");
+
+        var id = (await app.AcceptAsync(Mail("gone@example.jp", m => m["sensitive"] = true))).Text("id");
+
+        using var content = await app.Http.GetAsync($"/v1/emails/{id}/content", TestContext.Current.CancellationToken);
+        Assert.Equal((HttpStatusCode.Conflict, "content_gone"), (content.StatusCode, (await content.JsonAsync()).Text("code")));
+    }
+
+    [Fact]
     public async Task A_mail_to_nobody_else_is_suppressed_as_a_whole_and_replayed_so()
     {
         await app.SuppressAsync("gone@example.jp");
