@@ -4,6 +4,7 @@ using EmailApi.Delivery;
 using EmailApi.Relays;
 using EmailApi.Tests.Support;
 using MimeKit;
+using RelayConnection = EmailApi.Relays.RelayConnection;
 
 namespace EmailApi.Tests.Relays;
 
