@@ -6,7 +6,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F10: whatever a relay does at whatever step.</summary>
 sealed class RelayMatrix() : Scenario(
     "relay", "At each step of the dialogue the relay answers 4yz or 5yz, closes or says nothing: outcome, step, reply, time of the next try and events are those of the table, and then the mail arrives once where it may.",
-    new Parameter("command-s", 10, 8))
+    new Parameter("command-s", 10, 5))
 {
     const string Busy = "4yz", Never = "5yz", Close = "close", Hang = "hang";
     const string InDoubt = "in_doubt";
