@@ -78,6 +78,7 @@ sealed class SmtpTransaction
             await wire.CommandAsync(said.WrittenMemory[from..group[^1].End], deadline.Token);
             foreach (var command in group)
             {
+                deadline.CancelAfter(relay.CommandTimeout);   // for each reply: a relay may look up each recipient
                 Hear(command, await wire.ReadAsync(deadline.Token));
                 if (IsOver) return;
             }

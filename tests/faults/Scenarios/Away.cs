@@ -5,7 +5,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F8: no database for a while.</summary>
 sealed class Away() : Scenario(
     "away", "The database is away for a while under load: the API says 503 within 1 s, memory and processor stay quiet, and sending goes on within 15 s of its return.",
-    new("seconds", 120, 15), new("rate", 50, 50), new("relay-ms", 50, 50))
+    new("seconds", 120, 8), new("rate", 50, 50), new("relay-ms", 50, 50))
 {
     public override bool IsAlone => true;
 

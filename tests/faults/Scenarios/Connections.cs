@@ -5,7 +5,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F9: the budget of connections is kept.</summary>
 sealed class Connections() : Scenario(
     "connections", "Hundreds of clients post at once while mail leaves, the log is listed and Hangfire's page is read: a node keeps to its 40 connections, and nobody is told that there are too many.",
-    new("seconds", 60, 15), new("clients", 500, 500), new("relay-ms", 5, 5))
+    new("seconds", 60, 8), new("clients", 500, 500), new("relay-ms", 5, 5))
 {
     public override bool IsAlone => true;
 

@@ -3,7 +3,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F27: the queue of record is ours.</summary>
 sealed class HangfireSchema() : Scenario(
     "hangfire", "The schema hangfire is dropped in the middle of sending: all mail is sent without a restart, and a node that starts in that state sends too.",
-    new("mails", 6_000, 1_000), new("rate", 400, 400), new("relay-ms", 20, 20))
+    new("mails", 6_000, 600), new("rate", 400, 400), new("relay-ms", 20, 20))
 {
     public override async Task RunAsync(Run run)
     {

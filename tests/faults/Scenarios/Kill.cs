@@ -3,7 +3,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F1, F2: what is answered is kept, what was in dialogue is marked.</summary>
 sealed class Kill() : Scenario(
     "kill", "Nodes are killed with -9 while mail is accepted and sent: nothing is lost, and a double is a mail that was in dialogue at a kill, marked in_doubt.",
-    new("mails", 20_000, 1_600), new("kills", 50, 4), new("rate", 500, 500), new("relay-ms", 5, 5), new("nodes", 2, 2))
+    new("mails", 20_000, 1_000), new("kills", 50, 3), new("rate", 500, 500), new("relay-ms", 5, 5), new("nodes", 2, 2))
 {
     static readonly TimeSpan SettledWithin = TimeSpan.FromSeconds(60);
 

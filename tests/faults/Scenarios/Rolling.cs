@@ -3,7 +3,7 @@ namespace EmailApi.Faults.Scenarios;
 /// <summary>F22: an update of two nodes, one after the other, that nobody notices.</summary>
 sealed class Rolling() : Scenario(
     "rolling", "Two nodes are stopped (SIGTERM) and started again in turn under load; clients go to the other when the connection is refused: no request fails, no mail is doubled.",
-    new("restarts", 20, 3), new("rate", 200, 200), new("relay-ms", 20, 20))
+    new("restarts", 20, 2), new("rate", 200, 200), new("relay-ms", 20, 20))
 {
     public override async Task RunAsync(Run run)
     {
