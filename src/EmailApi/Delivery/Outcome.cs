@@ -1,3 +1,5 @@
+using EmailApi.Data;
+
 namespace EmailApi.Delivery;
 
 /// <summary>Where in the dialogue with a relay something happened, in its order.</summary>
@@ -29,14 +31,10 @@ public sealed record RelayReply(int? Code, string? Enhanced, string Text)
         var isEnhanced = first.Split('.') is [['2' or '4' or '5'], { Length: >= 1 and <= 3 } subject, { Length: >= 1 and <= 3 } detail]
             && subject.All(char.IsAsciiDigit) && detail.All(char.IsAsciiDigit);
         var shown = isEnhanced ? text[first.Length..].TrimStart() : text;
-        return new(code, isEnhanced ? first : null, Short(shown));
+        return new(code, isEnhanced ? first : null, StorableText.Cut(shown, MaxTextLength));
     }
 
-    public static RelayReply None(string text) => new(null, null, Short(text));
-
-    /// <summary>Cut between characters: the database takes no half of a surrogate pair.</summary>
-    static string Short(string text) =>
-        text.Length <= MaxTextLength ? text : text[..(char.IsHighSurrogate(text[MaxTextLength - 1]) ? MaxTextLength - 1 : MaxTextLength)];
+    public static RelayReply None(string text) => new(null, null, StorableText.Cut(text, MaxTextLength));
 
     /// <summary>Of a reply's text this much is kept.</summary>
     public const int MaxTextLength = 500;

@@ -101,10 +101,7 @@ public sealed partial class SweepQueue(
         if (results.Count == 0) return;
         var recorded = await RecordSql.WriteAsync(database.Source, results, clock, cancel);
         metrics.Recorded(results, recorded);
-        var ended = results.Where(r => !r.Transition.State.IsOpen()).Select(r => r.EmailId).Distinct().ToArray();
-        if (ended.Length == 0) return;
-        await using var connection = await database.Source.OpenConnectionAsync(cancel);
-        await RecordSql.DropSensitiveAsync(connection, ended, cancel);
+        await RecordSql.DropEndedAsync(database.Source, [.. results.Where(r => !r.Transition.State.IsOpen()).Select(r => r.EmailId).Distinct()]);
     }
 
     async Task<List<Result>> ExpiredAsync(CancellationToken cancel)

@@ -63,15 +63,7 @@ sealed class RelayConnection(RelayOptions relay, TimeProvider clock) : IDisposab
 
     public async Task QuitAsync(CancellationToken cancel)
     {
-        try
-        {
-            if (wire is not null) await wire.LeaveAsync(cancel);
-        }
-        catch (Exception error) when (error is not OutOfMemoryException)
-        {
-            // Leaving politely is all that was tried.
-        }
-
+        if (wire is not null) await wire.LeaveAsync(cancel);
         Dispose();
     }
 

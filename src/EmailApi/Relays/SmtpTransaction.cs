@@ -93,7 +93,7 @@ sealed class SmtpTransaction
 
     void Hear(Command command, WireReply reply)
     {
-        var isYes = command.Step is SmtpStep.Data ? reply.Code == 354 : reply.Code is >= 200 and < 300;
+        var isYes = command.Step is SmtpStep.Data ? reply.Code == 354 : reply.IsYes;
         if (!isYes && !(reply.IsRefusal && command.Step is not null)) throw new IOException($"the relay answers {reply.Code} to {command.Step?.ToString().ToUpperInvariant() ?? "RSET"}");
         switch (command.Step)
         {
@@ -124,7 +124,7 @@ sealed class SmtpTransaction
         isDotWritten = true;
         deadline.CancelAfter(relay.DataTimeout);
         var reply = await wire.ReadAsync(deadline.Token);
-        if (reply.Code is < 200 or (>= 300 and < 400) or >= 600) throw new IOException($"the relay answers {reply.Code} to the message");
+        if (!reply.IsYes && !reply.IsRefusal) throw new IOException($"the relay answers {reply.Code} to the message");
         (IsOpen, IsOver) = (false, reply.IsClosing);
         return Replied(SmtpStep.Dot, reply);
     }

@@ -80,7 +80,7 @@ sealed class SmtpWire(Stream stream, Conversation conversation) : IDisposable
         {
             await SayAsync("QUIT", cancel);
         }
-        catch (Exception error) when (error is IOException or OperationCanceledException)
+        catch (Exception error) when (error is not OutOfMemoryException)
         {
             // Leaving politely is all that was tried.
         }

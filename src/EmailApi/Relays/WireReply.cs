@@ -3,6 +3,8 @@ namespace EmailApi.Relays;
 /// <summary>A reply as it came (RFC 5321 §4.2): the code, and the text of each line.</summary>
 sealed record WireReply(int Code, IReadOnlyList<string> Lines)
 {
+    public bool IsYes => Code is >= 200 and < 300;
+
     /// <summary>The relay says no and the transaction is over, or the connection.</summary>
     public bool IsRefusal => Code is >= 400 and < 600;
 

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
 using System.Text;
+using EmailApi.Data;
 using EmailApi.Http.Outbound;
 using EmailApi.Operations;
 
@@ -61,7 +62,7 @@ public sealed class WebhookCaller(GuardedClient client, TimeProvider clock)
         {
             var cause = error.GetBaseException();
             span.Fail(cause.GetType().Name);
-            return Answered(null, null, Short(cause is AddressRefusedException ? $"refused: {cause.Message}" : cause.Message), null);
+            return Answered(null, null, StorableText.Cut(cause is AddressRefusedException ? $"refused: {cause.Message}" : cause.Message, MaxError), null);
         }
 
         CallAnswer Answered(int? status, string? text, string? error, TimeSpan? retryAfter) => new(timestamp, clock.GetElapsedTime(startedAt), body, status, text, error, retryAfter);
@@ -69,6 +70,4 @@ public sealed class WebhookCaller(GuardedClient client, TimeProvider clock)
 
     /// <summary>What can be kept as text: a character that was cut, or is none, is U+FFFD.</summary>
     static string Text(byte[] bytes) => Encoding.UTF8.GetString(bytes).Replace('\0', '\uFFFD');
-
-    static string Short(string message) => message.Length <= MaxError ? message : message[..MaxError];
 }
