@@ -1095,6 +1095,17 @@ namespace EmailApi.Migrations
                     b.HasKey("ProjectId", "By", "Span", "At", "Value", "Measure", "Bucket")
                         .HasName("pk_stats");
 
+                    b.HasIndex("ProjectId", "By", "Span", "At", "Value")
+                        .HasDatabaseName("ix_stats_mail")
+                        .HasFilter("measure in ('accepted', 'sent')");
+
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("ProjectId", "By", "Span", "At", "Value"), new[] { "Measure", "Count" });
+
+                    b.HasIndex("ProjectId", "By", "Span", "Value", "At", "Measure", "Bucket")
+                        .HasDatabaseName("ix_stats_value");
+
+                    NpgsqlIndexBuilderExtensions.IncludeProperties(b.HasIndex("ProjectId", "By", "Span", "Value", "At", "Measure", "Bucket"), new[] { "Count" });
+
                     b.ToTable("stats", (string)null);
                 });
 

@@ -15,21 +15,6 @@ public static class GetStats
     static readonly TimeSpan CountsWithin = TimeSpan.FromSeconds(1);
     const int MaxValues = 1_000;
 
-    /// <summary>The points of the values with most mail, one value more than is shown; then what all values come to together, without a value. By relay nothing is accepted.</summary>
-    const string Points = """
-        with counts as materialized (
-            select case $6 when '' then null else date_trunc($6, s.at, $7) end as point, s.value, s.measure, s.bucket, s.count
-            from stats s
-            where s.project_id = $1 and s.by = $2 and s.span = $3 and s.at >= $4 and s.at < $5 and ($8::text is null or s.value = $8)
-        ), most as materialized (
-            select value from counts group by value
-            order by greatest(sum(count) filter (where measure = 'accepted'), sum(count) filter (where measure = 'sent')) desc nulls last, value collate "C" limit $9 + 1
-        )
-        select point, value, measure, bucket, sum(count)::bigint from counts where value in (select value from most) group by 1, 2, 3, 4
-        union all
-        select null, null, measure, bucket, sum(count)::bigint from counts group by measure, bucket
-        """;
-
     /// <summary>Up to when is counted; and how long the oldest due mail has waited, found by walking the queue's index from lane to lane and priority to priority.</summary>
     const string State = """
         with recursive lanes as (
@@ -62,20 +47,10 @@ public static class GetStats
 
         await using var reading = await db.ReadAsAsync(caller, cancel);
         var connection = (NpgsqlConnection)db.Database.GetDbConnection();
-        var tally = new StatsTally();
-        await using (var command = new NpgsqlCommand(Points, connection))
-        {
-            command.Parameters.AddRange(new NpgsqlParameter[]
-            {
-                new() { Value = caller.ProjectId }, new() { Value = of.Word() }, new() { Value = range.Span }, new() { Value = range.From }, new() { Value = range.To },
-                new() { Value = range.Interval?.Word() ?? "" }, new() { Value = range.Zone.Id },
-                new() { Value = (object?)(of is StatsBy.Domain ? value?.ToLowerInvariant() : value) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Text },
-                new() { Value = shown },
-            });
-            await using var reader = await command.ExecuteReaderAsync(cancel);
-            while (await reader.ReadAsync(cancel))
-                tally.Add(reader.IsDBNull(0) ? null : reader.GetFieldValue<DateTimeOffset>(0), reader.IsDBNull(1) ? null : reader.GetString(1), reader.GetString(2), reader.GetInt16(3), reader.GetInt64(4));
-        }
+        var counted = new CountedStats(connection, caller.ProjectId, of, range);
+        var tally = of is StatsBy.Time ? await counted.OfAsync([""], cancel)
+            : value is not null ? await counted.OfAsync([of is StatsBy.Domain ? value.ToLowerInvariant() : value], cancel)
+            : await counted.OfMostAsync(shown + 1, cancel);
 
         await using var state = new NpgsqlCommand(State, connection) { Parameters = { new() { Value = caller.ProjectId } } };
         await using var row = await state.ExecuteReaderAsync(cancel);

@@ -58,7 +58,7 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
             where d.value is not null group by 1, 2, 3, 4, 5, 6
         ), known as materialized (
             select distinct s.span, s.at, s.value from (select distinct span, at from counted where by = 'tag') k
-            join stats s on s.project_id = $1 and s.by = 'tag' and s.span = k.span and s.at = k.at
+            join stats s on s.project_id = $1 and s.by = 'tag' and s.span = k.span and s.at = k.at and s.value <> ''
         ), added as (
             select a.*, row_number() over (partition by a.span, a.at order by a.value) + (select count(*) from known k where k.span = a.span and k.at = a.at) as place
             from (select span, at, value from counted where by = 'tag' except select span, at, value from known) a
@@ -67,6 +67,8 @@ public sealed class RollUp(EngineDatabase database, TimeProvider clock)
             select $1, c.by, c.span, c.at, case when a.place > {{MaxTags.ToString(CultureInfo.InvariantCulture)}} then '{{OtherTags}}' else c.value end as value, c.measure, c.bucket, sum(c.count)
             from counted c left join added a on c.by = 'tag' and a.span = c.span and a.at = c.at and a.value = c.value
             group by 2, 3, 4, 5, 6, 7
+            union all
+            select $1, by, span, at, '', measure, bucket, sum(count) from counted where by <> 'time' group by 2, 3, 4, 6, 7   -- all of them together
             on conflict (project_id, by, span, at, value, measure, bucket) do update set count = s.count + excluded.count
         ), moved as (
             update stat_cursors c set (transaction, ordinal) = (select n.transaction, n.ordinal from news n order by n.transaction desc, n.ordinal desc limit 1)

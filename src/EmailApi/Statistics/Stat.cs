@@ -11,7 +11,7 @@ public sealed class Stat : IEntityTypeConfiguration<Stat>
     /// <summary><c>hour</c> or <c>day</c>: everything is counted in both, so that long ranges stay quick.</summary>
     public required string Span { get; init; }
     public DateTimeOffset At { get; init; }
-    /// <summary>The stream, recipient domain, relay or <c>tag:value</c>; empty where it is by time alone.</summary>
+    /// <summary>The stream, recipient domain, relay or <c>tag:value</c>; empty: by time alone, or all of them together.</summary>
     public required string Value { get; init; }
     /// <summary>The event's type without <c>email.</c>, or one of the measures of <see cref="RollUp"/>.</summary>
     public required string Measure { get; init; }
@@ -23,6 +23,8 @@ public sealed class Stat : IEntityTypeConfiguration<Stat>
     {
         stat.ToTable("stats");
         stat.HasKey(s => new { s.ProjectId, s.By, s.Span, s.At, s.Value, s.Measure, s.Bucket });
+        stat.HasIndex(s => new { s.ProjectId, s.By, s.Span, s.Value, s.At, s.Measure, s.Bucket }).IncludeProperties(s => s.Count).HasDatabaseName("ix_stats_value");
+        stat.HasIndex(s => new { s.ProjectId, s.By, s.Span, s.At, s.Value }).IncludeProperties(s => new { s.Measure, s.Count }).HasFilter("measure in ('accepted', 'sent')").HasDatabaseName("ix_stats_mail");
         stat.Property(s => s.By).UseCollation("C");
         stat.Property(s => s.Span).UseCollation("C");
         stat.Property(s => s.Value).UseCollation("C");

@@ -7,23 +7,22 @@ namespace EmailApi.Statistics;
 sealed class StatsTally
 {
     /// <summary>Counted beside the types of events themselves.</summary>
-    static readonly string[] Measures =
-    [
-        .. Enum.GetValues<RecipientState>().Where(s => s is not RecipientState.Queued and not RecipientState.Sending).Select(s => s.Word()),
+    static readonly IReadOnlyList<string> Measures = new[]
+    {
         "accepted", "bounced_late", "approved", "released", "retried", "opened", "opened_first", "opened_human", "opened_human_first",
         "clicked", "clicked_first", "clicked_human", "clicked_human_first", "unsubscribed", "read_receipt",
-    ];
+    }.Concat(Enum.GetValues<RecipientState>().Where(s => s is not RecipientState.Queued and not RecipientState.Sending).Select(s => s.Word())).Order(StringComparer.Ordinal).ToList();
 
     readonly Dictionary<(DateTimeOffset? At, string Value), Sum> sums = [];
     readonly Sum total = new();
 
-    /// <param name="value">Null: all together.</param>
-    public void Add(DateTimeOffset? at, string? value, string measure, short bucket, long count)
+    public void Add(DateTimeOffset? at, string value, string measure, short bucket, long count)
     {
-        if (value is null) total.Add(measure, bucket, count);
-        else if (sums.TryGetValue((at, value), out var sum)) sum.Add(measure, bucket, count);
+        if (sums.TryGetValue((at, value), out var sum)) sum.Add(measure, bucket, count);
         else (sums[(at, value)] = new()).Add(measure, bucket, count);
     }
+
+    public void AddToTotal(string measure, short bucket, long count) => total.Add(measure, bucket, count);
 
     /// <summary>By tags a mail counts for each that it has, and so does the total.</summary>
     public StatsNumbers Total() => new(total.Counts, total.Rates, total.TimeToRelay);
@@ -54,7 +53,7 @@ sealed class StatsTally
         /// <summary>By relay nothing is accepted.</summary>
         public long Mail => Math.Max(Of("accepted"), Of("sent"));
 
-        public IReadOnlyDictionary<string, long> Counts => new SortedDictionary<string, long>(Measures.ToDictionary(m => m, Of), StringComparer.Ordinal);
+        public IReadOnlyDictionary<string, long> Counts => new OrderedDictionary<string, long>(Measures.Select(m => KeyValuePair.Create(m, Of(m))), StringComparer.Ordinal);
 
         public StatsRates Rates
         {

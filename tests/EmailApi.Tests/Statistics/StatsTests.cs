@@ -74,6 +74,24 @@ public sealed class StatsTests : IAsyncLifetime
     }
 
     [Fact]
+    public async Task The_total_has_the_values_that_are_not_shown_and_a_relay_that_only_refused_is_shown()
+    {
+        app.Relay.Answer("no@gone.example", "550 5.7.1 refused");
+        await app.WaitForAsync(await app.SendAsync("no@gone.example"), RecipientState.Bounced);
+        var relays = await StatsAsync("?by=relay");
+        await app.WaitForAsync(await app.SendAsync("taro@example.jp"), RecipientState.Sent);
+        await app.WaitForAsync(await app.SendAsync("jiro@example.jp"), RecipientState.Sent);
+
+        var domains = await StatsAsync("?by=domain&limit=1&interval=hour&time_zone=Asia/Kolkata");
+
+        Assert.Equal((1, 0), (Count(Point(relays, "test"), "bounced"), Count(Point(relays, "test"), "sent")));
+        Assert.Equal(2, domains.GetProperty("data").EnumerateArray().Sum(p => Count(p, "accepted")));
+        Assert.All(domains.GetProperty("data").EnumerateArray(), p => Assert.Equal(("example.jp", 0), (p.Text("value"), p.GetProperty("at").GetDateTimeOffset().UtcDateTime.Minute)));
+        Assert.True(domains.GetProperty("truncated").GetBoolean());
+        Assert.Equal((3, 1), (Count(domains.GetProperty("total"), "accepted"), Count(domains.GetProperty("total"), "bounced")));
+    }
+
+    [Fact]
     public async Task Counting_again_and_on_two_nodes_at_once_counts_nothing_twice()
     {
         await using var other = await app.StartNodeAsync();
