@@ -1,15 +1,19 @@
+using EmailApi.Tests.Support;
+
 namespace EmailApi.Faults.Scenarios;
 
 /// <summary>F1, F2: what is answered is kept, what was in dialogue is marked.</summary>
 sealed class Kill() : Scenario(
     "kill", "Nodes are killed with -9 while mail is accepted and sent: nothing is lost, and a double is a mail that was in dialogue at a kill, marked in_doubt.",
-    new("mails", 20_000, 1_000), new("kills", 50, 3), new("rate", 500, 500), new("relay-ms", 5, 5), new("nodes", 2, 2))
+    new("mails", 20_000, 1_000), new("kills", 50, 3), new("rate", 500, 500), new("data-ms", 5, 5), new("dot-ms", 0, 0), new("nodes", 2, 2))
 {
     static readonly TimeSpan SettledWithin = TimeSpan.FromSeconds(60);
 
     public override async Task RunAsync(Run run)
     {
-        await using var stage = await Stage.SetAsync(relayMs: run["relay-ms"]);
+        // A relay that takes its time for the dot doubles rate / nodes x dot-ms by itself: it has the mail, and nobody can know.
+        await using var stage = await Stage.SetAsync(relayMs: run["dot-ms"]);
+        stage.Relay.AnswerAt(RelayStep.Data, $"delay:{run["data-ms"]}");
         await stage.AddNodesAsync(run["nodes"]);
         using var clients = new Clients(stage.Nodes.Select(n => n.Address), run["rate"], run.Cancel);
         var (inDialogue, deadLeases) = (new HashSet<string>(), new HashSet<Guid>());
