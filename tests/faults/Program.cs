@@ -36,8 +36,8 @@ await using var database = new TestDatabase();   // stops the cluster that the s
 var failed = 0;
 if (isShort && chosen.Count > 1)
 {
-    // They mostly wait, for leases to die and the like: four at a time, the longest first, each said when it is through.
-    await Parallel.ForEachAsync(chosen.Where(s => !s.IsAlone), new ParallelOptions { MaxDegreeOfParallelism = 4 }, async (scenario, _) =>
+    // They mostly wait, for leases to die and the like: five at a time, the longest first, each said when it is through.
+    await Parallel.ForEachAsync(chosen.Where(s => !s.IsAlone), new ParallelOptions { MaxDegreeOfParallelism = 5 }, async (scenario, _) =>
     {
         var output = new StringWriter();
         await RunAsync(scenario, output);
