@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
 
 namespace EmailApi.Benchmarks.Servers;
 
@@ -61,6 +63,13 @@ sealed class EmailApiServer : IAsyncDisposable
         ["EmailApi__Relays__0__Security"] = "none",
         ["EmailApi__Relays__0__MaxConnections"] = connections.ToString(CultureInfo.InvariantCulture),
     };
+
+    /// <exception cref="CannotRunException">The answer was no 2xx.</exception>
+    public async Task PostAsync(string path, JsonNode body, CancellationToken cancel)
+    {
+        using var answer = await Http.PostAsJsonAsync(path, body, cancel);
+        if (!answer.IsSuccessStatusCode) throw new CannotRunException(await answer.Content.ReadAsStringAsync(cancel));
+    }
 
     public async ValueTask DisposeAsync()
     {
