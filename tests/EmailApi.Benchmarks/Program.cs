@@ -20,7 +20,17 @@ try
         ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
         ["log", ..] => await new Log(options, stop.Token).RunAsync(),
         ["suppressions", ..] => await new Suppressions(options, stop.Token).RunAsync(),
-        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), webhook (the same while a webhook is told of every event), alone (the same without Postfix), latency (one mail at a time), log (GET /v1/emails with a million mails) or suppressions (a million imported)."),
+        ["memory", ..] => await new LargeMails(options, stop.Token).RunAsync(),
+        _ => throw new CannotRunException("""
+            Say what to measure:
+              postfix       throughput beside Postfix, then one mail at a time, and what a mail costs
+              webhook       the same while a webhook is told of every event
+              alone         the same without Postfix; says what the database did
+              latency       one mail at a time on an idle server
+              log           GET /v1/emails with a million mails
+              suppressions  a million imported
+              memory        --requests 50 of 25 MB at once
+            """),
     };
 }
 catch (CannotRunException trouble)
