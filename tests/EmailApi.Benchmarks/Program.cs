@@ -21,6 +21,7 @@ try
         ["log", ..] => await new Log(options, stop.Token).RunAsync(),
         ["suppressions", ..] => await new Suppressions(options, stop.Token).RunAsync(),
         ["memory", ..] => await new LargeMails(options, stop.Token).RunAsync(),
+        ["nodes", ..] => await new Nodes(options, stop.Token).RunAsync(),
         _ => throw new CannotRunException("""
             Say what to measure:
               postfix       throughput beside Postfix, then one mail at a time, and what a mail costs
@@ -30,6 +31,7 @@ try
               log           GET /v1/emails with a million mails
               suppressions  a million imported
               memory        --requests 50 of 25 MB at once
+              nodes         several nodes on one database beside one node
             """),
     };
 }
