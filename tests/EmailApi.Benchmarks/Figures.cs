@@ -21,6 +21,8 @@ sealed class Figures
 
     public double Last(string name) => values[name][^1];
 
+    public double MedianOf(string name) => Median(values[name]);
+
     public void Print()
     {
         var width = order.Max(o => o.Name.Length);

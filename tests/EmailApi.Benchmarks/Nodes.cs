@@ -56,11 +56,7 @@ sealed class Nodes(Options options, CancellationToken cancel)
         try
         {
             foreach (var role in shape.Roles)
-                nodes.Add(await EmailApiServer.StartAsync(folder, postgres.ConnectionString, new Dictionary<string, string>(EmailApiServer.RelaySettings(sink.Port, options.Connections))
-                {
-                    ["EmailApi__Role"] = role,
-                    ["EmailApi__MasterKey"] = Convert.ToBase64String(new byte[32]),   // one for all nodes
-                }, cancel));
+                nodes.Add(await EmailApiServer.StartAsync(folder, postgres.ConnectionString, new Dictionary<string, string>(EmailApiServer.RelaySettings(sink.Port, options.Connections)) { ["EmailApi__Role"] = role }, cancel));
             var loads = nodes.Zip(shape.Roles).Where(n => n.Second != "worker").Select(n => new Load(n.First.Port, TextLength)).ToList();
             await RoundAsync(sink, loads, mails / 2);
             var rate = await RoundAsync(sink, loads, mails);

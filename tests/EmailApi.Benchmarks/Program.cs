@@ -22,6 +22,8 @@ try
         ["suppressions", ..] => await new Suppressions(options, stop.Token).RunAsync(),
         ["memory", ..] => await new LargeMails(options, stop.Token).RunAsync(),
         ["nodes", ..] => await new Nodes(options, stop.Token).RunAsync(),
+        ["growth", ..] => await new Growth(options, stop.Token).RunAsync(),
+        ["soak", ..] => await new Soak(options, stop.Token).RunAsync(),
         _ => throw new CannotRunException("""
             Say what to measure:
               postfix       throughput beside Postfix, then one mail at a time, and what a mail costs
@@ -32,6 +34,8 @@ try
               suppressions  a million imported
               memory        --requests 50 of 25 MB at once
               nodes         several nodes on one database beside one node
+              growth        --mails 5000000 stored and --queued 1000000 waiting mails beside an empty database
+              soak          half of what the node can do for --minutes 30: memory and tables
             """),
     };
 }

@@ -37,6 +37,7 @@ sealed class EmailApiServer : IAsyncDisposable
             ["ConnectionStrings__EmailApi"] = connectionString,
             ["EmailApi__DataDirectory"] = folder.NewFolder($"app-{port}"),
             ["EmailApi__Bootstrap__ApiKey"] = Key,
+            ["EmailApi__MasterKey"] = Convert.ToBase64String(new byte[32]),   // nodes on one database share it
             ["EmailApi__Migrate"] = "true",
         };
         foreach (var (name, value) in settings) environment[name] = value;
