@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using EmailApi.Benchmarks;
+using EmailApi.Benchmarks.Pieces;
 using EmailApi.Benchmarks.Servers;
 
 [assembly: SupportedOSPlatform("linux")]
@@ -24,6 +25,7 @@ try
         ["nodes", ..] => await new Nodes(options, stop.Token).RunAsync(),
         ["growth", ..] => await new Growth(options, stop.Token).RunAsync(),
         ["soak", ..] => await new Soak(options, stop.Token).RunAsync(),
+        ["pieces", ..] => await PiecesRun.RunAsync(options, stop.Token),
         _ => throw new CannotRunException("""
             Say what to measure:
               postfix       throughput beside Postfix, then one mail at a time, and what a mail costs
@@ -36,6 +38,7 @@ try
               nodes         several nodes on one database beside one node
               growth        --mails 5000000 stored and --queued 1000000 waiting mails beside an empty database
               soak          half of what the node can do for --minutes 30: memory and tables
+              pieces        validate, compose, claim and record alone, by BenchmarkDotNet
             """),
     };
 }
