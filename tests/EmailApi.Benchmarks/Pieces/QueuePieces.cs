@@ -4,7 +4,6 @@ using EmailApi.Data;
 using EmailApi.Data.Embedded;
 using EmailApi.Delivery;
 using EmailApi.Emails;
-using EmailApi.Relays;
 using EmailApi.Restore;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.Extensions.DependencyInjection;
