@@ -25,18 +25,28 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
 {
     const int TextLength = 1800;   // with its header a mail of 2 KB
     const int Suppressed = 100_000;
-    const int Batch = 1000;
-    static readonly TimeSpan CallsWithin = TimeSpan.FromSeconds(60);
-    static readonly TimeSpan Patience = TimeSpan.FromSeconds(20);
+    const int IdleMails = 100;
 
     readonly int mails = options.Mails ?? 20_000;
     readonly bool alone = beside is Beside.Nothing;
     readonly Figures figures = new();
-    int postmaster;
-    bool isComplete = true;
 
     /// <returns>The exit code: 1 when a mail did not arrive.</returns>
     public async Task<int> RunAsync()
+    {
+        var isComplete = await MeasureAsync();
+        if (beside is Beside.Postfix && options.Attachment == 0)
+        {
+            // Each on a node and a database of its own, after what is timed under load.
+            isComplete &= await new Latency(options with { Mails = IdleMails }, cancel).RunAsync() == 0;
+            Console.WriteLine($"{await new StatementCount(options, cancel).RunAsync(TextLength):0.00} SQL statements a mail, counted in a round that is not timed");
+        }
+
+        Console.WriteLine(isComplete ? "Every mail arrived." : "Mail is missing.");
+        return isComplete ? 0 : 1;
+    }
+
+    async Task<bool> MeasureAsync()
     {
         using var folder = new WorkFolder(options.Folder);
         Directory.CreateDirectory(folder["probe"]);
@@ -51,19 +61,21 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
         await using var app = await EmailApiServer.StartAsync(
             folder, postgres.ConnectionString, new Dictionary<string, string>(EmailApiServer.RelaySettings(sink.Port, options.Connections)) { ["EmailApi__Webhooks__AllowedNetworks__0"] = "127.0.0.0/8" }, cancel);
         await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
-        postmaster = await PostmasterAsync(database);
+        var arrivals = new Arrivals(sink, database, cancel);
+        var rounds = new AppRounds(app, sink, arrivals, new(app, database, cancel), figures, cancel);
+        var load = new Load(app.Port, TextLength, options.Attachment * 1000);
         await PrepareAsync(app, database);
         await using var webhook = beside is Beside.PostfixWithWebhook ? await WebhookSink.StartAsync(Machine.FreePort(), cancel) : null;
-        if (webhook is not null) await PostAsync(app, "/v1/webhooks", new JsonObject { ["url"] = webhook.Url, ["events"] = new JsonArray("*") });
+        if (webhook is not null) await app.PostAsync("/v1/webhooks", new JsonObject { ["url"] = webhook.Url, ["events"] = new JsonArray("*") }, cancel);
 
-        await MeasureAppAsync("EmailApi, just started", app, sink, database, Math.Max(1, mails / 4));
+        await rounds.MeasureAsync("EmailApi, just started", load, Math.Max(1, mails / 4), options.Clients);
         if (alone) await Statements.BeginAsync(database, cancel);
         for (var repetition = 1; repetition <= options.Repetitions; repetition++)
         {
-            if (usual is not null) await MeasurePostfixAsync("Postfix", usual, sink, folder);
-            if (tuned is not null) await MeasurePostfixAsync("Postfix, 20 connections", tuned, sink, folder);
-            await MeasureAppAsync("EmailApi", app, sink, database, mails, webhook);
-            if (options.Attachment == 0) await MeasureBatchesAsync(app, sink, database);
+            if (usual is not null) await MeasurePostfixAsync("Postfix", usual, sink, arrivals, folder);
+            if (tuned is not null) await MeasurePostfixAsync("Postfix, 20 connections", tuned, sink, arrivals, folder);
+            await rounds.MeasureAsync("EmailApi", load, mails, options.Clients, webhook);
+            if (options.Attachment == 0) await rounds.MeasureBatchesAsync(Math.Max(1, mails / 2000), new string('x', TextLength));
             if (alone) continue;
             foreach (var what in new[] { "accepted", "relayed" })
             {
@@ -77,8 +89,7 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
         if (alone) await Statements.PrintAsync(database, mails * options.Repetitions, cancel);
         figures.Add("EmailApi: peak memory", "MB", app.Process.PeakResidentBytes / 1e6);
         figures.Print();
-        Console.WriteLine(isComplete ? "Every mail arrived." : "Mail is missing.");
-        return isComplete ? 0 : 1;
+        return arrivals.IsComplete;
     }
 
     /// <summary>Bytes of a mail, its attachment as base64.</summary>
@@ -95,7 +106,7 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
         ["in_flow_delay"] = "0",
     };
 
-    async Task MeasurePostfixAsync(string name, PostfixServer postfix, SmtpSink sink, WorkFolder folder)
+    async Task MeasurePostfixAsync(string name, PostfixServer postfix, SmtpSink sink, Arrivals arrivals, WorkFolder folder)
     {
         var share = Math.Max(100, mails / 8);
         var (before, cpu, start) = (sink.Count, Machine.CpuTimeOfFamily(postfix.ProcessId), Stopwatch.GetTimestamp());
@@ -105,59 +116,9 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
              "-f", "orders@shop.example", "-t", "customer@example.com", $"127.0.0.1:{postfix.Port}"],
             TimeSpan.FromMinutes(5), cancel);
         figures.Add($"{name}: accepted", "mails/s", share / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        await ArriveAsync(name, sink, before + share);
+        await arrivals.ArriveAsync(name, before + share);
         figures.Add($"{name}: relayed", "mails/s", share / Stopwatch.GetElapsedTime(start).TotalSeconds);
         figures.Add($"{name}: CPU", "µs/mail", (Machine.CpuTimeOfFamily(postfix.ProcessId) - cpu).TotalMicroseconds / share);
-    }
-
-    async Task MeasureAppAsync(string name, EmailApiServer app, SmtpSink sink, NpgsqlDataSource database, int count, WebhookSink? webhook = null)
-    {
-        var load = new Load(app.Port, TextLength, options.Attachment * 1000);
-        var (before, sentBefore, callsBefore) = (sink.Count, await SentAsync(database), webhook?.Count);
-        var (appCpu, databaseCpu, allocated, written) = (app.Process.CpuTime, Machine.CpuTimeOfFamily(postmaster), await AllocatedAsync(app), await WrittenAsync(database));
-        var start = Stopwatch.GetTimestamp();
-        var took = await load.PostAsync(count, options.Clients, cancel);
-        figures.Add($"{name}: accepted", "mails/s", count / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        await ArriveAsync(name, sink, before + count);
-        figures.Add($"{name}: relayed", "mails/s", count / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        figures.Add($"{name}: POST p50", "ms", Figures.Percentile(took, 0.5));
-        figures.Add($"{name}: POST p99", "ms", Figures.Percentile(took, 0.99));
-        figures.Add($"{name}: CPU of the app", "µs/mail", (app.Process.CpuTime - appCpu).TotalMicroseconds / count);
-        figures.Add($"{name}: CPU of its database", "µs/mail", (Machine.CpuTimeOfFamily(postmaster) - databaseCpu).TotalMicroseconds / count);
-        figures.Add($"{name}: allocated", "KB/mail", (await AllocatedAsync(app) - allocated) / 1000 / count);
-        await RecordedAsync(name, database, sentBefore + count);
-        figures.Add($"{name}: write-ahead log", "KB/mail", (await WrittenAsync(database) - written) / 1000 / count);
-        if (webhook is null) return;
-        var recorded = Stopwatch.GetTimestamp();
-        while (webhook.Count < callsBefore + 2 * count && Stopwatch.GetElapsedTime(recorded) < CallsWithin) await Task.Delay(20, cancel);   // accepted, sent
-        figures.Add($"{name}: the last call after the last record", "s", Stopwatch.GetElapsedTime(recorded).TotalSeconds);
-        if (webhook.Count >= callsBefore + 2 * count) return;
-        isComplete = false;
-        Console.WriteLine($"{name}: {webhook.Count - callsBefore} of {2 * count} events were told.");
-    }
-
-    /// <summary>One client, a batch after the other.</summary>
-    async Task MeasureBatchesAsync(EmailApiServer app, SmtpSink sink, NpgsqlDataSource database)
-    {
-        const string name = "EmailApi, batches of 1,000";
-        var text = new string('x', TextLength);
-        var batches = Math.Max(1, mails / Batch / 2);
-        var (before, sentBefore, start, took) = (sink.Count, await SentAsync(database), Stopwatch.GetTimestamp(), new List<double>());
-        for (var batch = 0; batch < batches; batch++)
-        {
-            var body = new JsonArray([.. Enumerable.Range(0, Batch).Select(i => new JsonObject
-            {
-                ["from"] = "Shop <orders@shop.example>", ["to"] = $"reader-{batch * Batch + i}@example.com", ["subject"] = $"News {i}", ["text"] = text,
-            })]);
-            var posted = Stopwatch.GetTimestamp();
-            await PostAsync(app, "/v1/emails/batch", body);
-            took.Add(Stopwatch.GetElapsedTime(posted).TotalMilliseconds);
-        }
-
-        await ArriveAsync(name, sink, before + batches * Batch);
-        figures.Add($"{name}: relayed", "mails/s", batches * Batch / Stopwatch.GetElapsedTime(start).TotalSeconds);
-        figures.Add($"{name}: answered after, at most", "ms", took.Max());
-        await RecordedAsync(name, database, sentBefore + batches * Batch);
     }
 
     /// <summary>What looks at each mail has something to look at.</summary>
@@ -169,57 +130,5 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
         using var limited = await app.Http.PatchAsJsonAsync($"/v1/projects/prj_{await command.ExecuteScalarAsync(cancel)}", new { rate_limit = new { per_second = 1_000_000 }, quota = new { per_day = 100_000_000 } }, cancel);
         foreach (var answer in new[] { imported, limited })
             if (!answer.IsSuccessStatusCode) throw new CannotRunException(await answer.Content.ReadAsStringAsync(cancel));
-    }
-
-    async Task PostAsync(EmailApiServer app, string path, JsonNode body)
-    {
-        using var answer = await app.Http.PostAsJsonAsync(path, body, cancel);
-        if (!answer.IsSuccessStatusCode) throw new CannotRunException(await answer.Content.ReadAsStringAsync(cancel));
-    }
-
-    /// <summary>Bytes that the app has allocated since its start.</summary>
-    async Task<double> AllocatedAsync(EmailApiServer app)
-    {
-        var metrics = await app.Http.GetStringAsync("/metrics", cancel);
-        var line = metrics.Split('\n').FirstOrDefault(l => l.StartsWith("dotnet_gc_heap_total_allocated_bytes_total", StringComparison.Ordinal)) ?? throw new CannotRunException("/metrics does not say what was allocated.");
-        return double.Parse(line.Split(' ')[1], CultureInfo.InvariantCulture);
-    }
-
-    /// <summary>Bytes of write-ahead log since the cluster's beginning.</summary>
-    async Task<double> WrittenAsync(NpgsqlDataSource database)
-    {
-        await using var command = database.CreateCommand("select (pg_current_wal_lsn() - '0/0')::float8");
-        return (double)(await command.ExecuteScalarAsync(cancel))!;
-    }
-
-    async Task ArriveAsync(string name, SmtpSink sink, long count)
-    {
-        var arrived = await sink.WaitForAsync(count, Patience, cancel);
-        if (arrived == count) return;
-        isComplete = false;
-        Console.WriteLine($"{name}: {Math.Abs(count - arrived)} mails {(arrived < count ? "are missing" : "too many")}.");
-    }
-
-    /// <summary>The sink's count alone would flatter an app that forgets to record.</summary>
-    async Task RecordedAsync(string name, NpgsqlDataSource database, long count)
-    {
-        var until = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
-        long sent;
-        while ((sent = await SentAsync(database)) != count && Environment.TickCount64 < until) await Task.Delay(50, cancel);
-        if (sent == count) return;
-        isComplete = false;
-        Console.WriteLine($"{name}: {sent} of {count} recipients are recorded as sent.");
-    }
-
-    async Task<int> PostmasterAsync(NpgsqlDataSource database)
-    {
-        await using var command = database.CreateCommand("select pg_backend_pid()");
-        return Machine.ParentOf((int)(await command.ExecuteScalarAsync(cancel))!);
-    }
-
-    async Task<long> SentAsync(NpgsqlDataSource database)
-    {
-        await using var command = database.CreateCommand("select count(*) from recipients where state = 'sent'");
-        return (long)(await command.ExecuteScalarAsync(cancel))!;
     }
 }

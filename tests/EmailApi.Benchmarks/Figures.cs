@@ -21,6 +21,8 @@ sealed class Figures
 
     public double Last(string name) => values[name][^1];
 
+    public double MedianOf(string name) => Median(values[name]);
+
     public void Print()
     {
         var width = order.Max(o => o.Name.Length);
@@ -41,5 +43,5 @@ sealed class Figures
         return (sorted[(sorted.Count - 1) / 2] + sorted[sorted.Count / 2]) / 2;
     }
 
-    static string Text(double value) => value.ToString(value < 100 ? "0.0" : "#,0", CultureInfo.InvariantCulture);
+    static string Text(double value) => value.ToString(value < 10 ? "0.00" : value < 100 ? "0.0" : "#,0", CultureInfo.InvariantCulture);
 }

@@ -17,6 +17,7 @@ sealed class Load
     readonly int port;
     readonly byte[] request;
     readonly List<int> numberAt = [];
+    int posted;
 
     /// <param name="textLength">Characters of the body.</param>
     /// <param name="attachmentLength">Bytes of an attachment; 0: none.</param>
@@ -41,23 +42,26 @@ sealed class Load
         for (var from = 0; request.AsSpan(from).IndexOf(mark) is var found and >= 0; from += found + mark.Length) numberAt.Add(from + found);
     }
 
-    /// <summary>Sends so many mails with so many clients at once.</summary>
+    /// <summary>Sends so many mails with so many clients at once. Their numbers go on after those before: a number again would be the same key, and no mail.</summary>
+    /// <param name="perSecond">No more than these, evenly; null: as fast as they are answered.</param>
     /// <returns>How long each took, ms, ascending.</returns>
     /// <exception cref="CannotRunException">An answer was not 202.</exception>
-    public async Task<double[]> PostAsync(int mails, int clients, CancellationToken cancel)
+    public async Task<double[]> PostAsync(int mails, int clients, CancellationToken cancel, double? perSecond = null)
     {
         var took = new double[mails];
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancel);
-        stop.CancelAfter(TimeSpan.FromMinutes(5));
-        var next = 0;
+        stop.CancelAfter(TimeSpan.FromMinutes(5) + TimeSpan.FromSeconds(mails / perSecond ?? 0));
+        var (first, next, begun) = (posted, 0, Stopwatch.GetTimestamp());
+        posted += mails;
         await Task.WhenAll(Enumerable.Range(0, clients).Select(_ => Task.Run(async () =>
         {
             using var client = new Client(this);
             await client.ConnectAsync(stop.Token);
             while (Interlocked.Increment(ref next) is var number && number <= mails)
             {
+                if (perSecond is { } rate && TimeSpan.FromSeconds(number / rate) - Stopwatch.GetElapsedTime(begun) is var early && early > TimeSpan.FromMilliseconds(1)) await Task.Delay(early, stop.Token);
                 var start = Stopwatch.GetTimestamp();
-                await client.PostAsync(number, stop.Token);
+                await client.PostAsync(first + number, stop.Token);
                 took[number - 1] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             }
         }, stop.Token)));

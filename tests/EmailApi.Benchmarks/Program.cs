@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Versioning;
 using EmailApi.Benchmarks;
+using EmailApi.Benchmarks.Pieces;
 using EmailApi.Benchmarks.Servers;
 
 [assembly: SupportedOSPlatform("linux")]
@@ -20,7 +21,25 @@ try
         ["latency", ..] => await new Latency(options, stop.Token).RunAsync(),
         ["log", ..] => await new Log(options, stop.Token).RunAsync(),
         ["suppressions", ..] => await new Suppressions(options, stop.Token).RunAsync(),
-        _ => throw new CannotRunException("Say what to measure: postfix (throughput beside Postfix), webhook (the same while a webhook is told of every event), alone (the same without Postfix), latency (one mail at a time), log (GET /v1/emails with a million mails) or suppressions (a million imported)."),
+        ["memory", ..] => await new LargeMails(options, stop.Token).RunAsync(),
+        ["nodes", ..] => await new Nodes(options, stop.Token).RunAsync(),
+        ["growth", ..] => await new Growth(options, stop.Token).RunAsync(),
+        ["soak", ..] => await new Soak(options, stop.Token).RunAsync(),
+        ["pieces", ..] => await PiecesRun.RunAsync(options, stop.Token),
+        _ => throw new CannotRunException("""
+            Say what to measure:
+              postfix       throughput beside Postfix, then one mail at a time, and what a mail costs
+              webhook       the same while a webhook is told of every event
+              alone         the same without Postfix; says what the database did
+              latency       one mail at a time on an idle server
+              log           GET /v1/emails with a million mails
+              suppressions  a million imported
+              memory        --requests 50 of 25 MB at once
+              nodes         several nodes on one database beside one node
+              growth        --mails 5000000 stored and --queued 1000000 waiting mails beside an empty database
+              soak          half of what the node can do for --minutes 30: memory and tables
+              pieces        validate, compose, claim and record alone, by BenchmarkDotNet
+            """),
     };
 }
 catch (CannotRunException trouble)

@@ -19,6 +19,13 @@ static class Statements
         await command.ExecuteNonQueryAsync(cancel);
     }
 
+    /// <summary>Statements run since the beginning.</summary>
+    public static async Task<double> CountAsync(NpgsqlDataSource database, CancellationToken cancel)
+    {
+        await using var all = database.CreateCommand("select sum(calls)::float8 from pg_stat_statements");
+        return (double)(await all.ExecuteScalarAsync(cancel))!;
+    }
+
     /// <summary>Prints the costliest, per mail.</summary>
     public static async Task PrintAsync(NpgsqlDataSource database, int mails, CancellationToken cancel)
     {
@@ -27,8 +34,7 @@ static class Statements
             from pg_stat_statements order by total_plan_time + total_exec_time desc limit 16
             """);
         command.Parameters.Add(new() { Value = (double)mails });
-        await using var all = database.CreateCommand("select sum(calls)::float8 from pg_stat_statements");
-        Console.WriteLine($"{(double)(await all.ExecuteScalarAsync(cancel))! / mails:0.00} statements a mail; the costliest:");
+        Console.WriteLine($"{await CountAsync(database, cancel) / mails:0.00} statements a mail; the costliest:");
         await using var reader = await command.ExecuteReaderAsync(cancel);
         Console.WriteLine($"{"plan µs/mail",13}{"run µs/mail",13}{"calls",9}{"rows",9}{"WAL B/mail",12}  statement");
         while (await reader.ReadAsync(cancel))

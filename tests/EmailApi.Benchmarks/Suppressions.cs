@@ -46,14 +46,8 @@ sealed class Suppressions(Options options, CancellationToken cancel)
         var said = await answer.Content.ReadAsStringAsync(cancel);
         if (!answer.IsSuccessStatusCode) throw new CannotRunException(said);
         var result = JsonDocument.Parse(said).RootElement;
-        Console.WriteLine($"{what}: {addresses:N0} lines in {seconds:0.0} s, {result.GetProperty("added")} added, {result.GetProperty("known")} known; RSS of the app {Rss(app):0} MB");
+        Console.WriteLine($"{what}: {addresses:N0} lines in {seconds:0.0} s, {result.GetProperty("added")} added, {result.GetProperty("known")} known; RSS of the app {app.Process.ResidentBytes / 1e6:0} MB");
         return seconds;
-    }
-
-    static double Rss(EmailApiServer app)
-    {
-        using var process = Process.GetProcessById(app.Process.Id);
-        return process.WorkingSet64 / 1e6;
     }
 
     async Task ExportAsync(HttpClient http)

@@ -71,14 +71,16 @@ sealed class ChildProcess : IAsyncDisposable
         }
     }
 
+    /// <summary>Memory resident now, bytes.</summary>
+    public long ResidentBytes => StatusBytes("VmRSS:");
+
     /// <summary>Most memory it ever had resident, bytes.</summary>
-    public long PeakResidentBytes
+    public long PeakResidentBytes => StatusBytes("VmHWM:");
+
+    long StatusBytes(string field)
     {
-        get
-        {
-            var line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith("VmHWM:", StringComparison.Ordinal));
-            return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
-        }
+        var line = File.ReadLines($"/proc/{Id}/status").First(l => l.StartsWith(field, StringComparison.Ordinal));
+        return long.Parse(line.Split(' ', StringSplitOptions.RemoveEmptyEntries)[1], CultureInfo.InvariantCulture) * 1024;
     }
 
     /// <summary>Asks it to end (SIGTERM), then makes it.</summary>

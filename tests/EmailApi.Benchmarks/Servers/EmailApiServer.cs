@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json.Nodes;
 
 namespace EmailApi.Benchmarks.Servers;
 
@@ -35,6 +37,7 @@ sealed class EmailApiServer : IAsyncDisposable
             ["ConnectionStrings__EmailApi"] = connectionString,
             ["EmailApi__DataDirectory"] = folder.NewFolder($"app-{port}"),
             ["EmailApi__Bootstrap__ApiKey"] = Key,
+            ["EmailApi__MasterKey"] = Convert.ToBase64String(new byte[32]),   // nodes on one database share it
             ["EmailApi__Migrate"] = "true",
         };
         foreach (var (name, value) in settings) environment[name] = value;
@@ -61,6 +64,13 @@ sealed class EmailApiServer : IAsyncDisposable
         ["EmailApi__Relays__0__Security"] = "none",
         ["EmailApi__Relays__0__MaxConnections"] = connections.ToString(CultureInfo.InvariantCulture),
     };
+
+    /// <exception cref="CannotRunException">The answer was no 2xx.</exception>
+    public async Task PostAsync(string path, JsonNode body, CancellationToken cancel)
+    {
+        using var answer = await Http.PostAsJsonAsync(path, body, cancel);
+        if (!answer.IsSuccessStatusCode) throw new CannotRunException(await answer.Content.ReadAsStringAsync(cancel));
+    }
 
     public async ValueTask DisposeAsync()
     {
