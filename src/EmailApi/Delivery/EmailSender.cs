@@ -117,11 +117,11 @@ public sealed partial class EmailSender(
     {
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(cut.Token);
         limit.CancelAfter(relay.Relay.MailTimeout);
-        var isAtRelay = false;
+        var phase = Phase.Prepared;
         try
         {
             // Past the limit the dialogue ends by itself and knows how it stands; only code that never comes back is left behind.
-            return await Task.Run(() => DialogueAsync(relay, email, recipients, () => isAtRelay = true, limit.Token)).WaitAsync(relay.Relay.MailTimeout + HungAfter, clock);
+            return await Task.Run(() => DialogueAsync(relay, email, recipients, to => phase = to, limit.Token)).WaitAsync(relay.Relay.MailTimeout + HungAfter, clock);
         }
         catch (OperationCanceledException) when (cut.IsCancellationRequested)
         {
@@ -130,7 +130,9 @@ public sealed partial class EmailSender(
         catch (Exception error)
         {
             LogNotSent(logger, error, EmailId.Format(email.Id));
-            return All(isAtRelay && error is TimeoutException ? new Outcome.InDoubt("The dialogue never ended.") : new Outcome.Broken(error switch
+            if (phase is Phase.AtRelay && error is TimeoutException) return All(new Outcome.InDoubt("The dialogue never ended."));
+            if (phase is Phase.Waiting && error is OperationCanceledException or TimeoutException) return All(new Outcome.Lost(SmtpStep.Connect, "Other large mail was being sent all the time."));
+            return All(new Outcome.Broken(error switch
             {
                 OperationCanceledException or TimeoutException => $"It was not ready to be sent within {relay.Relay.MailTimeout.TotalSeconds:0} s.",
                 _ => $"It could not be made ready to be sent ({error.GetType().Name}).",
@@ -140,20 +142,41 @@ public sealed partial class EmailSender(
         Dialogue All(Outcome outcome) => new([.. recipients.Select(_ => outcome)]);
     }
 
-    async Task<Dialogue> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients, Action handOver, CancellationToken cancel)
+    async Task<Dialogue> DialogueAsync(RelayConnections relay, ClaimedEmail email, IReadOnlyList<Claimed> recipients, Action<Phase> enter, CancellationToken cancel)
     {
         if (email.Document is null) return new([.. recipients.Select(_ => new Outcome.Failed(SmtpStep.Connect, "content_gone"))]);
 
-        var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, hashes => PatientlyAsync(async c =>
+        IDisposable? share = null;   // of the memory for large content, until the dialogue is over
+        try
         {
-            await using var db = await databases.CreateDbContextAsync(c);
-            return await db.BlobsAsync(email.ProjectId, hashes, c);
-        }, cancel));
-        if (email.Tracked is { } tracked) content = copies.Of(content, tracked, new(email.ProjectId, email.Id, recipients[0].N), email.Date);
-        var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
-        using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
-        handOver();
-        return await relay.SendAsync(message, EnvelopeOf(email, recipients, MimeComposer.NeedsSmtpUtf8(content, only)), cancel);
+            var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, LoadAsync);
+            return await HandOverAsync(content, blobs);
+        }
+        finally
+        {
+            share?.Dispose();
+        }
+
+        async Task<IReadOnlyDictionary<string, byte[]>> LoadAsync(IReadOnlyList<byte[]> hashes, long bytes)
+        {
+            enter(Phase.Waiting);
+            share = await relay.Contents.TakeAsync(bytes, cancel);
+            enter(Phase.Prepared);
+            return await PatientlyAsync(async c =>
+            {
+                await using var db = await databases.CreateDbContextAsync(c);
+                return await db.BlobsAsync(email.ProjectId, hashes, c);
+            }, cancel);
+        }
+
+        async Task<Dialogue> HandOverAsync(EmailContent content, IReadOnlyDictionary<string, byte[]> blobs)
+        {
+            if (email.Tracked is { } tracked) content = copies.Of(content, tracked, new(email.ProjectId, email.Id, recipients[0].N), email.Date);
+            var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
+            using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
+            enter(Phase.AtRelay);
+            return await relay.SendAsync(message, EnvelopeOf(email, recipients, MimeComposer.NeedsSmtpUtf8(content, only)), cancel);
+        }
     }
 
     RelayEnvelope EnvelopeOf(ClaimedEmail email, IReadOnlyList<Claimed> recipients, bool isHeaderUtf8)
@@ -204,6 +227,15 @@ public sealed partial class EmailSender(
         };
 
     public void Dispose() => cut.Dispose();
+
+    /// <summary>Where a mail is on its way to the relay.</summary>
+    enum Phase
+    {
+        Prepared,
+        /// <summary>For memory that other large mail holds, which is not its doing.</summary>
+        Waiting,
+        AtRelay,
+    }
 
     [LoggerMessage(Level = LogLevel.Error, Message = "{Email} could not be sent, and the relay is not the reason")]
     static partial void LogNotSent(ILogger logger, Exception error, string email);

@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Buffers.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using EmailApi.Http;
@@ -87,7 +89,16 @@ sealed class Base64InputConverter : JsonConverter<Base64Input>
     public override Base64Input Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options)
     {
         if (reader.TokenType is not JsonTokenType.String) throw new JsonException("The content of an attachment is a base64 string.");
+        if (!reader.HasValueSequence && !reader.ValueIsEscaped && Decode(reader.ValueSpan) is { } decoded) return new(decoded);
         return new(reader.TryGetBytesFromBase64(out var bytes) ? bytes : null);
+    }
+
+    /// <summary>Into memory of just its size; the reader would rent as much again.</summary>
+    static byte[]? Decode(ReadOnlySpan<byte> base64)
+    {
+        if (!Base64.IsValid(base64, out var length)) return null;
+        var bytes = GC.AllocateUninitializedArray<byte>(length);
+        return Base64.DecodeFromUtf8(base64, bytes, out _, out var written) is OperationStatus.Done && written == length ? bytes : null;
     }
 
     public override void Write(Utf8JsonWriter writer, Base64Input value, JsonSerializerOptions options) => writer.WriteBase64StringValue(value.Bytes);

@@ -7,7 +7,12 @@ using Microsoft.AspNetCore.DataProtection;
 namespace EmailApi.Emails;
 
 /// <summary>The content as it is stored: large bodies are named by their hash and lie in blobs.</summary>
-public sealed record ContentDocument(EmailContent Content, string? HtmlBlob, string? TextBlob);
+/// <param name="BodyBytes">Of the bodies that lie in blobs.</param>
+public sealed record ContentDocument(EmailContent Content, string? HtmlBlob, string? TextBlob, int BodyBytes = 0)
+{
+    /// <summary>Bytes that its blobs take in memory, the bodies as text and as octets.</summary>
+    public long BlobBytes => Content.Attachments.Sum(a => (long)a.SizeBytes) + 4L * BodyBytes;
+}
 
 /// <summary>Bytes to be stored once per hash.</summary>
 public sealed record BlobDraft(byte[] Hash, byte[] Bytes)
@@ -45,7 +50,7 @@ public sealed class ContentCodec(IDataProtectionProvider protection)
         var html = Large(content.Html, owner);
         var text = Large(content.Text, owner);
         var document = new ContentDocument(
-            content with { Html = html is null ? content.Html : null, Text = text is null ? content.Text : null }, html?.Hex, text?.Hex);
+            content with { Html = html is null ? content.Html : null, Text = text is null ? content.Text : null }, html?.Hex, text?.Hex, (html?.Bytes.Length ?? 0) + (text?.Bytes.Length ?? 0));
         var bytes = Protect(JsonSerializer.SerializeToUtf8Bytes(document, ApiJson.Wire.ContentDocument), isSensitive);
         if (attachments.Count == 0 && html is null && text is null) return new(bytes, []);
 
@@ -54,16 +59,16 @@ public sealed class ContentCodec(IDataProtectionProvider protection)
     }
 
     /// <summary>The content, and the bytes of its blobs by hash.</summary>
-    /// <param name="load">Reads blobs by hash; asked only when there are any.</param>
+    /// <param name="load">Reads blobs by hash, that take so many bytes of memory; asked only when there are any.</param>
     public async Task<(EmailContent Content, IReadOnlyDictionary<string, byte[]> Blobs)> UnpackAsync(
-        byte[] document, bool isProtected, Func<IReadOnlyList<byte[]>, Task<IReadOnlyDictionary<string, byte[]>>> load)
+        byte[] document, bool isProtected, Func<IReadOnlyList<byte[]>, long, Task<IReadOnlyDictionary<string, byte[]>>> load)
     {
         var stored = JsonSerializer.Deserialize(Unprotect(document, isProtected), ApiJson.Wire.ContentDocument)
             ?? throw new InvalidDataException("A stored content document is empty.");
         var names = stored.Content.Attachments.Select(a => a.Hash).Append(stored.HtmlBlob).Append(stored.TextBlob).OfType<string>().Distinct().ToList();
         if (names.Count == 0) return (stored.Content, Empty);
 
-        var loaded = await load([.. names.Select(Convert.FromHexString)]);
+        var loaded = await load([.. names.Select(Convert.FromHexString)], (isProtected ? 2 : 1) * stored.BlobBytes);
         var blobs = loaded.ToDictionary(b => b.Key, b => Unprotect(b.Value, isProtected));
         return (stored.Content with
         {

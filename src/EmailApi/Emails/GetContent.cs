@@ -44,7 +44,7 @@ public static class GetContent
     {
         var stored = await db.Contents.AsNoTracking().SingleOrDefaultAsync(c => c.EmailId == email.Id, cancel)
             ?? throw Gone();
-        return await codec.UnpackAsync(stored.Document, stored.IsProtected, hashes => db.BlobsAsync(email.ProjectId, hashes, cancel));
+        return await codec.UnpackAsync(stored.Document, stored.IsProtected, (hashes, _) => db.BlobsAsync(email.ProjectId, hashes, cancel));
     }
 
     internal static ProblemException Gone() =>

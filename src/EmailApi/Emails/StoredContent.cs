@@ -1,6 +1,8 @@
+using System.Data;
 using EmailApi.Data;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using Npgsql;
 
 namespace EmailApi.Emails;
 
@@ -45,9 +47,25 @@ public sealed class Blob : IEntityTypeConfiguration<Blob>
 static class Blobs
 {
     /// <summary>Bytes by the hash that names them, in lower-case hex.</summary>
-    public static async Task<IReadOnlyDictionary<string, byte[]>> BlobsAsync(this EmailDb db, int projectId, IReadOnlyList<byte[]> hashes, CancellationToken cancel) =>
-        await db.Blobs.AsNoTracking().Where(b => b.ProjectId == projectId && hashes.Contains(b.Hash))
-            .ToDictionaryAsync(b => Convert.ToHexStringLower(b.Hash), b => b.Bytes, cancel);
+    public static async Task<IReadOnlyDictionary<string, byte[]>> BlobsAsync(this EmailDb db, int projectId, IReadOnlyList<byte[]> hashes, CancellationToken cancel)
+    {
+        await db.Database.OpenConnectionAsync(cancel);
+        try
+        {
+            await using var command = new NpgsqlCommand("select hash, bytes from blobs where project_id = $1 and hash = any($2)", (NpgsqlConnection)db.Database.GetDbConnection())
+            {
+                Parameters = { new() { Value = projectId }, SqlArray.Of(hashes) },
+            };
+            await using var reader = await command.ExecuteReaderAsync(CommandBehavior.SequentialAccess, cancel);   // else each row stands in a buffer of its own size besides
+            var blobs = new Dictionary<string, byte[]>();
+            while (await reader.ReadAsync(cancel)) blobs.Add(Convert.ToHexStringLower(reader.GetFieldValue<byte[]>(0)), await reader.GetFieldValueAsync<byte[]>(1, cancel));
+            return blobs;
+        }
+        finally
+        {
+            await db.Database.CloseConnectionAsync();
+        }
+    }
 }
 
 /// <summary>Which email uses which blob: a blob that none uses may go.</summary>

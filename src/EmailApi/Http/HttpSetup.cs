@@ -40,7 +40,7 @@ public static class HttpSetup
         builder.Services.AddSingleton<HttpListeners>();
         builder.Services.AddSingleton<IConnectionListenerFactory>(services => services.GetRequiredService<HttpListeners>());
         builder.Services.AddSingleton<QuietStop>();
-        builder.Services.AddSingleton(new LargeTurns(4, TimeProvider.System));
+        builder.Services.AddSingleton(new LargeTurns(4 * MaxBodyBytes, TimeProvider.System));
         builder.Services.AddHostedService(services => services.GetRequiredService<QuietStop>());
         builder.Services.AddOptions<ForwardedHeadersOptions>().Configure<IOptions<AppOptions>>(TrustProxies);
         builder.WebHost.ConfigureKestrel(o =>

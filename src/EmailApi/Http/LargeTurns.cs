@@ -1,8 +1,11 @@
+using EmailApi.Operations;
+
 namespace EmailApi.Http;
 
-/// <summary>Few large bodies are in memory at once; the others wait for a turn. A turn goes to the project that holds the fewest, and one
-/// whose body comes slowly is cut while somebody waits: else as many trickling uploads as there are turns would lock everybody out.</summary>
-sealed class LargeTurns(int count, TimeProvider clock)
+/// <summary>Large bodies are in memory up to so many bytes at once; the others wait for a turn. A turn goes to the project that holds the fewest, and one
+/// whose body comes slowly is cut while somebody waits: else as many trickling uploads as have turns would lock everybody out.</summary>
+/// <param name="budget">Bytes of bodies; a larger one goes alone.</param>
+sealed class LargeTurns(long budget, TimeProvider clock)
 {
     /// <summary>What a body must come with while others wait: 2 Mbit/s after a start of <see cref="Grace"/>.</summary>
     const int MinBytesPerSecond = 256 * 1024;
@@ -15,9 +18,10 @@ sealed class LargeTurns(int count, TimeProvider clock)
     readonly List<Turn> held = [];
     readonly List<Waiter> waiting = [];
 
-    public async Task<Turn> TakeAsync(int project, CancellationToken cancel)
+    /// <param name="bytes">That the body may have.</param>
+    public async Task<Turn> TakeAsync(int project, long bytes, CancellationToken cancel)
     {
-        var waiter = new Waiter(project);
+        var waiter = new Waiter(project, Math.Min(bytes, budget));
         lock (gate)
         {
             waiting.Add(waiter);
@@ -45,10 +49,11 @@ sealed class LargeTurns(int count, TimeProvider clock)
 
     void Grant()
     {
-        while (held.Count < count && waiting.MinBy(w => Held(w.Project)) is { } next)
+        // In turn whatever its size: else many smaller ones would keep a larger one waiting.
+        while (waiting.MinBy(w => Held(w.Project)) is { } next && held.Sum(t => t.Bytes) + next.Bytes <= budget)
         {
             waiting.Remove(next);
-            var turn = new Turn(this, next.Project, clock.GetTimestamp());
+            var turn = new Turn(this, next.Project, next.Bytes, clock.GetTimestamp());
             held.Add(turn);
             next.Granted.SetResult(turn);
         }
@@ -73,20 +78,26 @@ sealed class LargeTurns(int count, TimeProvider clock)
     void Release(Turn turn)
     {
         lock (gate)
-            if (held.Remove(turn)) Grant();
+        {
+            if (!held.Remove(turn)) return;
+            Grant();
+        }
+
+        LargeGarbage.Leave(2 * turn.Received);   // as it came, and decoded
     }
 
-    sealed record Waiter(int Project)
+    sealed record Waiter(int Project, long Bytes)
     {
         public TaskCompletionSource<Turn> Granted { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
     /// <summary>Held until the answer: the decoded copies live that long.</summary>
-    public sealed class Turn(LargeTurns turns, int project, long takenAt) : IDisposable
+    public sealed class Turn(LargeTurns turns, int project, long bytes, long takenAt) : IDisposable
     {
         readonly CancellationTokenSource cut = new();
 
         public int Project => project;
+        public long Bytes => bytes;
         public long TakenAt => takenAt;
         public bool IsReading { get; private set; } = true;
         public long Received { get; set; }

@@ -134,38 +134,45 @@ static class RequestBytes
 
     static async Task<Owner> ReadWholeAsync(HttpContext http, long limit)
     {
-        LargeTurns.Turn? turn = null;
         var reader = http.Request.BodyReader;
         while (true)
         {
-            var read = await ReadAsync(http, turn);
-            if (read.Buffer.Length > limit)
+            var read = await ReadAsync(http, turn: null);
+            if (read.IsCompleted && read.Buffer.Length <= LargeBytes)
             {
+                var owner = Owner.Pooled((int)read.Buffer.Length);
+                owner.Append(read.Buffer);
                 reader.AdvanceTo(read.Buffer.End);
-                turn?.Dispose();   // now, not after the server has read the rest
-                throw TooLarge();
-            }
-
-            if (read.IsCompleted)
-            {
-                turn?.EndReading();
-                var size = (int)read.Buffer.Length;
-                var owner = new Owner(ArrayPool<byte>.Shared.Rent(Math.Max(size, 1)), size);
-                read.Buffer.CopyTo(owner.Memory.Span);
-                reader.AdvanceTo(read.Buffer.End);
-                owner.SkipByteOrderMark();
                 return owner;
             }
 
-            var length = read.Buffer.Length;
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
-            if (turn is null && length > LargeBytes)
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.Length > LargeBytes ? read.Buffer.Start : read.Buffer.End);
+            if (read.Buffer.Length > LargeBytes) return await ReadLargeAsync(http, limit);
+        }
+    }
+
+    /// <summary>What has come leaves the server's buffers at once: the body is in memory once.</summary>
+    static async Task<Owner> ReadLargeAsync(HttpContext http, long limit)
+    {
+        var size = http.Request.ContentLength ?? limit;
+        var turn = await http.RequestServices.GetRequiredService<LargeTurns>().TakeAsync(Caller.Behind(http).ProjectId, size, http.RequestAborted);
+        http.Response.RegisterForDispose(turn);
+        var owner = Owner.Unpooled((int)size);
+        while (true)
+        {
+            var read = await ReadAsync(http, turn);
+            var isTooLarge = !owner.Append(read.Buffer);
+            http.Request.BodyReader.AdvanceTo(read.Buffer.End);
+            turn.Received = owner.Length;
+            if (isTooLarge)
             {
-                turn = await http.RequestServices.GetRequiredService<LargeTurns>().TakeAsync(Caller.Behind(http).ProjectId, http.RequestAborted);
-                http.Response.RegisterForDispose(turn);
+                turn.Dispose();   // now, not after the server has read the rest
+                throw TooLarge();
             }
 
-            turn?.Received = length;
+            if (!read.IsCompleted) continue;
+            turn.EndReading();
+            return owner;
         }
     }
 
@@ -183,17 +190,36 @@ static class RequestBytes
         throw new ProblemException(ProblemKind.TooSlow, "The body came slowly while others waited for their turn. Send it again.") { RetryAfter = 5 };
     }
 
-    public sealed class Owner(byte[] rented, int length) : IDisposable
+    public sealed class Owner : IDisposable
     {
-        int start;
+        readonly byte[] bytes;
+        readonly bool isPooled;
+        int length;
 
-        public Memory<byte> Memory => rented.AsMemory(start, length - start);
+        Owner(byte[] bytes, bool isPooled) => (this.bytes, this.isPooled) = (bytes, isPooled);
 
-        public void SkipByteOrderMark()
+        public static Owner Pooled(int size) => new(ArrayPool<byte>.Shared.Rent(Math.Max(size, 1)), isPooled: true);
+
+        /// <summary>Left to the collector: a pool would round a large one up to 64 MB, and keep that.</summary>
+        public static Owner Unpooled(int size) => new(GC.AllocateUninitializedArray<byte>(size), isPooled: false);
+
+        public int Length => length;
+
+        /// <summary>Without a byte order mark.</summary>
+        public Memory<byte> Memory => bytes.AsSpan(0, length).StartsWith(Encoding.UTF8.Preamble) ? bytes.AsMemory(Encoding.UTF8.Preamble.Length..length) : bytes.AsMemory(0, length);
+
+        /// <returns>False when there is no room for it.</returns>
+        public bool Append(ReadOnlySequence<byte> more)
         {
-            if (Memory.Span.StartsWith(Encoding.UTF8.Preamble)) start = Encoding.UTF8.Preamble.Length;
+            if (length + more.Length > bytes.Length) return false;
+            more.CopyTo(bytes.AsSpan(length));
+            length += (int)more.Length;
+            return true;
         }
 
-        public void Dispose() => ArrayPool<byte>.Shared.Return(rented);
+        public void Dispose()
+        {
+            if (isPooled) ArrayPool<byte>.Shared.Return(bytes);
+        }
     }
 }

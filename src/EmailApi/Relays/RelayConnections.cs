@@ -10,6 +10,7 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
 {
     /// <summary>One unused for longer is closed by us, before relays tire of it.</summary>
     static readonly TimeSpan MaxIdle = TimeSpan.FromSeconds(60);
+    const long MaxContentBytes = 60_000_000;
 
     readonly ConcurrentStack<RelayConnection> idle = new();
     readonly Breaker breaker = new(clock);
@@ -18,6 +19,9 @@ public sealed class RelayConnections(RelayOptions relay, TimeProvider clock) : I
     volatile Outcome? trouble;
 
     public RelayOptions Relay { get; } = relay;
+
+    /// <summary>The lane's own: large mail for a slow relay keeps no other lane waiting.</summary>
+    public ContentBudget Contents { get; } = new(MaxContentBytes);
 
     public int InUse => Volatile.Read(ref inUse);
 

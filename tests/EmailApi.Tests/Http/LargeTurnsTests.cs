@@ -46,11 +46,11 @@ public sealed class LargeTurnsTests(SharedApp shared) : IClassFixture<SharedApp>
     [Fact]
     public async Task A_turn_goes_to_the_project_that_holds_the_fewest()
     {
-        var turns = new LargeTurns(2, TimeProvider.System);
-        using var one = await turns.TakeAsync(project: 1, Cancel);
-        using var two = await turns.TakeAsync(project: 1, Cancel);
-        var third = turns.TakeAsync(project: 1, Cancel);
-        var other = turns.TakeAsync(project: 2, Cancel);
+        var turns = new LargeTurns(20, TimeProvider.System);
+        using var one = await turns.TakeAsync(project: 1, bytes: 10, Cancel);
+        using var two = await turns.TakeAsync(project: 1, bytes: 10, Cancel);
+        var third = turns.TakeAsync(project: 1, bytes: 10, Cancel);
+        var other = turns.TakeAsync(project: 2, bytes: 10, Cancel);
 
         one.Dispose();
 
@@ -63,16 +63,16 @@ public sealed class LargeTurnsTests(SharedApp shared) : IClassFixture<SharedApp>
     [Fact]
     public async Task A_turn_that_nobody_waits_for_any_more_is_given_to_the_next()
     {
-        var turns = new LargeTurns(1, TimeProvider.System);
+        var turns = new LargeTurns(10, TimeProvider.System);
         using var gone = new CancellationTokenSource();
-        var one = await turns.TakeAsync(project: 1, Cancel);
-        var waiting = turns.TakeAsync(project: 1, gone.Token);
+        var one = await turns.TakeAsync(project: 1, bytes: 10, Cancel);
+        var waiting = turns.TakeAsync(project: 1, bytes: 10, gone.Token);
         await gone.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
 
         one.Dispose();
         one.Dispose();
 
-        using var next = await turns.TakeAsync(project: 1, Cancel).WaitAsync(TimeSpan.FromSeconds(5), Cancel);
+        using var next = await turns.TakeAsync(project: 1, bytes: 10, Cancel).WaitAsync(TimeSpan.FromSeconds(5), Cancel);
     }
 }
