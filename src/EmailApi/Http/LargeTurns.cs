@@ -49,7 +49,7 @@ sealed class LargeTurns(long budget, TimeProvider clock)
 
     void Grant()
     {
-        // In turn whatever its size: else many smaller ones would keep a larger one waiting.
+        // In turn whatever their size: many smaller ones would keep a larger one waiting.
         while (waiting.MinBy(w => Held(w.Project)) is { } next && held.Sum(t => t.Bytes) + next.Bytes <= budget)
         {
             waiting.Remove(next);

@@ -24,19 +24,19 @@ sealed class CountedStats(NpgsqlConnection connection, int project, StatsBy by, 
             and s.project_id = $1 and s.by = $2 and s.span = $3 and s.at >= $4 and s.at < $5 and s.value <> '' and s.value not in (select value from most) limit $6)
         """;
 
-    const string Counts = """
-        from unnest($6) v(value)
-        cross join lateral (   -- offset: value by value along the index, never a join
-            select s.at, s.measure, s.bucket, s.count from stats s
-            where s.project_id = $1 and s.by = $2 and s.span = $3 and s.value = v.value and s.at >= $4 and s.at < $5 offset 0) s
+    const string OfOne = "from stats s where s.project_id = $1 and s.by = $2 and s.span = $3 and s.value = v.value and s.at >= $4 and s.at < $5";
+
+    /// <summary>As they are stored. The offset: value by value along the index, never a join.</summary>
+    const string Hours = $"""
+        select s.at, v.value, s.measure, s.bucket, s.count from unnest($6) v(value)
+        cross join lateral (select s.at, s.measure, s.bucket, s.count {OfOne} offset 0) s
         """;
 
-    /// <summary>As they are stored.</summary>
-    const string Hours = $"select s.at, v.value, s.measure, s.bucket, s.count {Counts}";
-
     const string Points = $"""
-        select case when $7 = '' or v.value = '' and $2 <> 'time' then null else date_trunc($7, s.at, $8) end, v.value, s.measure, s.bucket, sum(s.count)::bigint {Counts}
-        group by 1, 2, 3, 4
+        select s.point, v.value, s.measure, s.bucket, s.count from unnest($6) v(value)
+        cross join lateral (
+            select case when $7 = '' or v.value = '' and $2 <> 'time' then null else date_trunc($7, s.at, $8) end as point, s.measure, s.bucket, sum(s.count)::bigint as count
+            {OfOne} group by 1, 2, 3) s
         """;
 
     /// <summary>Of so many values, those with most mail, and of all together.</summary>
