@@ -144,6 +144,7 @@ static class JapaneseTexts
         ["{0} {1}; {2} is not."] = "{0} {1:ja}。指定された値：{2}",
         ["is one of {0}"] = "は {0} のいずれかを指定してください",
         ["The server was stopping."] = "サーバーが停止中でした。",
+        ["Other large mail was being sent all the time."] = "その間ずっと、ほかの大きなメールを送信していました。",
         ["The dialogue never ended."] = "通信が終わりませんでした。",
         ["It was not ready to be sent within {0} s."] = "{0} 秒以内に送信の準備ができませんでした。",
         ["It could not be made ready to be sent ({0})."] = "送信の準備ができませんでした（{0}）。",
