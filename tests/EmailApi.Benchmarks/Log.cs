@@ -37,6 +37,7 @@ sealed class Log(Options options, CancellationToken cancel)
         foreach (var (name, path) in Paths(mails, ids)) isFast &= await times.MeasureAsync(name, path, Requests, MaxP99) <= MaxP99;
         foreach (var (name, query) in Pages()) isFast &= await times.MeasureAsync($"second page, {name}", await times.SecondPagesAsync(query), Requests, MaxP99) <= MaxP99;
         await CountAsync(app.Http);
+        await using (var vacuum = database.CreateCommand("vacuum analyze stats")) await vacuum.ExecuteNonQueryAsync(cancel);   // as autovacuum would within a minute, not beside what is measured
         foreach (var (name, query) in Stats()) isFast &= await times.MeasureAsync($"/v1/stats, {name}", () => $"/v1/stats?{query}", Requests, MaxStatsP99) <= MaxStatsP99;
         await times.MeasureAsync("/v1/ledger of one day", () => $"/v1/ledger?from={Day(-2)}&to={Day(-1)}", 20, double.MaxValue);
         await times.MeasureAsync("/v1/ledger of 30 days", () => "/v1/ledger", 5, double.MaxValue);
