@@ -34,7 +34,7 @@ sealed class Backlog(Options options, WorkFolder folder, string connectionString
         var warmUp = mails / 2;
         await using (var api = await EmailApiServer.StartAsync(folder, connectionString, Settings("api"), cancel))
         {
-            var load = new Load(api.Port, textLength: 1800);
+            var load = new Load(api.Port);
             await load.PostAsync(warmUp, options.Clients, cancel);
             var posted = Stopwatch.GetTimestamp();
             await load.PostAsync(mails, options.Clients, cancel);
@@ -67,8 +67,7 @@ sealed class Backlog(Options options, WorkFolder folder, string connectionString
 
     async Task FillAsync()
     {
-        await using var document = database.CreateCommand("select document from contents limit 1");
-        await WaitingMails.AddAsync(database, Project, options.Queued, (byte[])(await document.ExecuteScalarAsync(cancel))!, cancel);
+        await WaitingMails.AddAsync(database, Project, options.Queued, await WaitingMails.DocumentAsync(database, cancel), cancel);
         await using var analyze = database.CreateCommand("vacuum analyze queue");
         await analyze.ExecuteNonQueryAsync(cancel);
     }

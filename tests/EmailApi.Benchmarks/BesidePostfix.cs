@@ -23,7 +23,6 @@ enum Beside
 /// each, 100,000 suppressions, limits for the key's project.</summary>
 sealed class BesidePostfix(Options options, Beside beside, CancellationToken cancel)
 {
-    const int TextLength = 1800;   // with its header a mail of 2 KB
     const int Suppressed = 100_000;
     const int IdleMails = 100;
 
@@ -39,7 +38,7 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
         {
             // Each on a node and a database of its own, after what is timed under load.
             isComplete &= await new Latency(options with { Mails = IdleMails }, cancel).RunAsync() == 0;
-            Console.WriteLine($"{await new StatementCount(options, cancel).RunAsync(TextLength):0.00} SQL statements a mail, counted in a round that is not timed");
+            Console.WriteLine($"{await new StatementCount(options, cancel).RunAsync():0.00} SQL statements a mail, counted in a round that is not timed");
         }
 
         Console.WriteLine(isComplete ? "Every mail arrived." : "Mail is missing.");
@@ -63,7 +62,7 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
         await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
         var arrivals = new Arrivals(sink, database, cancel);
         var rounds = new AppRounds(app, sink, arrivals, new(app, database, cancel), figures, cancel);
-        var load = new Load(app.Port, TextLength, options.Attachment * 1000);
+        var load = new Load(app.Port, options.Attachment * 1000);
         await PrepareAsync(app, database);
         await using var webhook = beside is Beside.PostfixWithWebhook ? await WebhookSink.StartAsync(Machine.FreePort(), cancel) : null;
         if (webhook is not null) await app.PostAsync("/v1/webhooks", new JsonObject { ["url"] = webhook.Url, ["events"] = new JsonArray("*") }, cancel);
@@ -75,7 +74,7 @@ sealed class BesidePostfix(Options options, Beside beside, CancellationToken can
             if (usual is not null) await MeasurePostfixAsync("Postfix", usual, sink, arrivals, folder);
             if (tuned is not null) await MeasurePostfixAsync("Postfix, 20 connections", tuned, sink, arrivals, folder);
             await rounds.MeasureAsync("EmailApi", load, mails, options.Clients, webhook);
-            if (options.Attachment == 0) await rounds.MeasureBatchesAsync(Math.Max(1, mails / 2000), new string('x', TextLength));
+            if (options.Attachment == 0) await rounds.MeasureBatchesAsync(Math.Max(1, mails / 2000), new string('x', Load.TextLength));
             if (alone) continue;
             foreach (var what in new[] { "accepted", "relayed" })
             {

@@ -11,7 +11,6 @@ sealed class Growth(Options options, CancellationToken cancel)
 {
     const int DefaultStored = 5_000_000;
     const int Mails = 10_000;
-    const int TextLength = 1800;
     const int Requests = 300;
     const double MinRatio = 0.9;
     const double MaxP99 = 20;
@@ -67,7 +66,7 @@ sealed class Growth(Options options, CancellationToken cancel)
     {
         var arrivals = new Arrivals(sink, database, cancel);
         var rounds = new AppRounds(app, sink, arrivals, new(app, database, cancel), figures, cancel);
-        var load = new Load(app.Port, TextLength);
+        var load = new Load(app.Port);
         await rounds.MeasureAsync($"{name}, just started", load, mails / 2, options.Clients);
         for (var repetition = 0; repetition < options.Repetitions; repetition++) await rounds.MeasureAsync(name, load, mails, options.Clients);
         isComplete &= arrivals.IsComplete;
@@ -76,8 +75,7 @@ sealed class Growth(Options options, CancellationToken cancel)
     /// <summary>No node runs meanwhile. The statistics begin after it: what is stored would have been counted as it came.</summary>
     async Task FillAsync(NpgsqlDataSource database)
     {
-        await using var document = database.CreateCommand("select document from contents limit 1");
-        await new LogFill(database, stored, cancel, (byte[])(await document.ExecuteScalarAsync(cancel))!).RunAsync();
+        await new LogFill(database, stored, cancel, await WaitingMails.DocumentAsync(database, cancel)).RunAsync();
         await using var counted = database.CreateCommand("""
             insert into stat_cursors (project_id, transaction, ordinal)
             select p.id, e.transaction, e.ordinal from projects p cross join lateral (

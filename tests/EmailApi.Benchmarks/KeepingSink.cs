@@ -1,82 +1,44 @@
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 
 namespace EmailApi.Benchmarks;
 
 /// <summary>An SMTP server that keeps each mail in a file of its own, dots unstuffed, and never has one in memory.</summary>
-sealed class KeepingSink : IAsyncDisposable
+/// <param name="folder">Where the mails go: <c>0.eml</c> and on.</param>
+sealed class KeepingSink(string folder) : Sink
 {
     const int BufferBytes = 256 * 1024;
 
-    readonly TcpListener listener = new(IPAddress.Loopback, 0);
-    readonly CancellationTokenSource stopping = new();
-    readonly string folder;
-    readonly Task accepting;
     int begun, kept;
-
-    /// <param name="folder">Where the mails go: <c>0.eml</c> and on.</param>
-    public KeepingSink(string folder)
-    {
-        this.folder = folder;
-        listener.Start();
-        Port = ((IPEndPoint)listener.LocalEndpoint).Port;
-        accepting = AcceptAsync();
-    }
-
-    public int Port { get; }
 
     /// <summary>Mails whose final dot was answered.</summary>
     public int Count => Volatile.Read(ref kept);
 
-    public async ValueTask DisposeAsync()
+    protected override async Task TalkAsync(NetworkStream stream)
     {
-        await stopping.CancelAsync();
-        listener.Stop();
-        await accepting.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        listener.Dispose();
-        stopping.Dispose();
-    }
-
-    async Task AcceptAsync()
-    {
-        while (true) _ = ServeAsync(await listener.AcceptSocketAsync(stopping.Token));
-    }
-
-    async Task ServeAsync(Socket socket)
-    {
-        using var closing = socket;
-        await using var stream = new NetworkStream(socket);
         var buffer = new byte[BufferBytes];
         var length = 0;
-        try
+        await ReplyAsync("220 sink.example ESMTP\r\n");
+        while (await LineAsync() is { } verb)
         {
-            await ReplyAsync("220 sink.example ESMTP\r\n");
-            while (await LineAsync() is { } verb)
+            await ReplyAsync(verb switch
             {
-                await ReplyAsync(verb switch
-                {
-                    "EHLO" => "250-sink.example\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 ENHANCEDSTATUSCODES\r\n",
-                    "DATA" => "354 go on\r\n",
-                    "QUIT" => "221 2.0.0 bye\r\n",
-                    _ => "250 2.0.0 ok\r\n",
-                });
-                if (verb != "DATA") continue;
-                await KeepAsync();
-                Interlocked.Increment(ref kept);
-                await ReplyAsync("250 2.0.0 kept\r\n");
-            }
-        }
-        catch (Exception e) when (e is IOException or OperationCanceledException)
-        {
-            // The client or the benchmark has ended.
+                "EHLO" => Offers,
+                "DATA" => "354 go on\r\n",
+                "QUIT" => "221 2.0.0 bye\r\n",
+                _ => "250 2.0.0 ok\r\n",
+            });
+            if (verb != "DATA") continue;
+            await KeepAsync();
+            Interlocked.Increment(ref kept);
+            await ReplyAsync("250 2.0.0 kept\r\n");
         }
 
-        ValueTask ReplyAsync(string reply) => stream.WriteAsync(Encoding.ASCII.GetBytes(reply), stopping.Token);
+        ValueTask ReplyAsync(string reply) => stream.WriteAsync(Encoding.ASCII.GetBytes(reply), Stopping);
 
         async Task<bool> FillAsync()
         {
-            var read = await stream.ReadAsync(buffer.AsMemory(length), stopping.Token);
+            var read = await stream.ReadAsync(buffer.AsMemory(length), Stopping);
             length += read;
             return read > 0;
         }
@@ -112,7 +74,7 @@ sealed class KeepingSink : IAsyncDisposable
                 var lineEnd = buffer.AsSpan(0, length).IndexOf("\r\n."u8);
                 isLineStart = lineEnd >= 0;
                 var whole = isLineStart ? lineEnd + 2 : Math.Max(0, length - 2);   // the last two may begin a line's end
-                await file.WriteAsync(buffer.AsMemory(0, whole), stopping.Token);
+                await file.WriteAsync(buffer.AsMemory(0, whole), Stopping);
                 Drop(whole);
                 if (!isLineStart) await MoreAsync();
             }

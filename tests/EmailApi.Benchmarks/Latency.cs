@@ -21,7 +21,7 @@ sealed class Latency(Options options, CancellationToken cancel)
         await using var postgres = await EmbeddedPostgres.StartAsync(folder.NewFolder("postgres"), NullLogger.Instance, cancel);
         await using var app = await EmailApiServer.StartAsync(
             folder, postgres.ConnectionString, EmailApiServer.RelaySettings(sink.Port, options.Connections), cancel);
-        using var client = new Load.Client(new Load(app.Port, textLength: 1800));
+        using var client = new Load.Client(new Load(app.Port));
         await client.ConnectAsync(cancel);
 
         var (answered, relayed) = (new List<double>(), new List<double>());

@@ -11,7 +11,6 @@ namespace EmailApi.Benchmarks;
 /// <summary>Several nodes on one database beside one that does everything: whether every mail leaves once, and how fast.</summary>
 sealed class Nodes(Options options, CancellationToken cancel)
 {
-    const int TextLength = 1800;
     static readonly TimeSpan LateDoubles = TimeSpan.FromSeconds(2);
 
     readonly int mails = options.Mails ?? 10_000;
@@ -57,7 +56,7 @@ sealed class Nodes(Options options, CancellationToken cancel)
         {
             foreach (var role in shape.Roles)
                 nodes.Add(await EmailApiServer.StartAsync(folder, postgres.ConnectionString, new Dictionary<string, string>(EmailApiServer.RelaySettings(sink.Port, options.Connections)) { ["EmailApi__Role"] = role }, cancel));
-            var loads = nodes.Zip(shape.Roles).Where(n => n.Second != "worker").Select(n => new Load(n.First.Port, TextLength)).ToList();
+            var loads = nodes.Zip(shape.Roles).Where(n => n.Second != "worker").Select(n => new Load(n.First.Port)).ToList();
             await RoundAsync(sink, loads, mails / 2);
             var rate = await RoundAsync(sink, loads, mails);
             await Task.Delay(LateDoubles, cancel);

@@ -12,7 +12,6 @@ sealed class Soak(Options options, CancellationToken cancel)
 {
     const int BurstMails = 8000;
     const int Bursts = 3;
-    const int TextLength = 1800;
     const int Looks = 12;   // at least
     static readonly TimeSpan LookEvery = TimeSpan.FromSeconds(30);
     static readonly TimeSpan Drained = TimeSpan.FromSeconds(30);
@@ -26,7 +25,7 @@ sealed class Soak(Options options, CancellationToken cancel)
         await using var app = await EmailApiServer.StartAsync(folder, postgres.ConnectionString, EmailApiServer.RelaySettings(sink.Port, options.Connections), cancel);
         await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
         var arrivals = new Arrivals(sink, database, cancel);
-        var load = new Load(app.Port, TextLength);
+        var load = new Load(app.Port);
 
         var half = await HalfRateAsync(load, sink);
         var mails = (int)(half * options.Minutes * 60);

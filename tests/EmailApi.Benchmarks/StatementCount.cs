@@ -11,7 +11,7 @@ sealed class StatementCount(Options options, CancellationToken cancel)
     const int Mails = 4000;
 
     /// <returns>Statements a mail under load, those of the node's housekeeping meanwhile included.</returns>
-    public async Task<double> RunAsync(int textLength)
+    public async Task<double> RunAsync()
     {
         using var folder = new WorkFolder(options.Folder);
         await using var sink = await SmtpSink.StartAsync(folder, cancel);
@@ -19,7 +19,7 @@ sealed class StatementCount(Options options, CancellationToken cancel)
         await using var app = await EmailApiServer.StartAsync(folder, postgres.ConnectionString, EmailApiServer.RelaySettings(sink.Port, options.Connections), cancel);
         await using var database = NpgsqlDataSource.Create(postgres.ConnectionString);
         var arrivals = new Arrivals(sink, database, cancel);
-        var load = new Load(app.Port, textLength, options.Attachment * 1000);
+        var load = new Load(app.Port, options.Attachment * 1000);
 
         await RoundAsync("warm-up");
         await Statements.BeginAsync(database, cancel);

@@ -30,4 +30,11 @@ static class WaitingMails
         command.CommandTimeout = 0;
         await command.ExecuteNonQueryAsync(cancel);
     }
+
+    /// <summary>What a mail that is stored says, for more like it.</summary>
+    public static async Task<byte[]> DocumentAsync(NpgsqlDataSource database, CancellationToken cancel)
+    {
+        await using var command = database.CreateCommand("select document from contents limit 1");
+        return (byte[])(await command.ExecuteScalarAsync(cancel))!;
+    }
 }

@@ -150,7 +150,11 @@ public sealed partial class EmailSender(
         try
         {
             var (content, blobs) = await codec.UnpackAsync(email.Document, email.IsProtected, LoadAsync);
-            return await HandOverAsync(content, blobs);
+            if (email.Tracked is { } tracked) content = copies.Of(content, tracked, new(email.ProjectId, email.Id, recipients[0].N), email.Date);
+            var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
+            using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
+            enter(Phase.AtRelay);
+            return await relay.SendAsync(message, EnvelopeOf(email, recipients, MimeComposer.NeedsSmtpUtf8(content, only)), cancel);
         }
         finally
         {
@@ -167,15 +171,6 @@ public sealed partial class EmailSender(
                 await using var db = await databases.CreateDbContextAsync(c);
                 return await db.BlobsAsync(email.ProjectId, hashes, c);
             }, cancel);
-        }
-
-        async Task<Dialogue> HandOverAsync(EmailContent content, IReadOnlyDictionary<string, byte[]> blobs)
-        {
-            if (email.Tracked is { } tracked) content = copies.Of(content, tracked, new(email.ProjectId, email.Id, recipients[0].N), email.Date);
-            var only = email.Envelope is EnvelopeKind.Separate ? new Mailbox(recipients[0].Address, recipients[0].Name) : null;
-            using var message = MimeComposer.Compose(content, email.InternetMessageId, email.Date, part => new MemoryStream(blobs[part.Hash]), only);
-            enter(Phase.AtRelay);
-            return await relay.SendAsync(message, EnvelopeOf(email, recipients, MimeComposer.NeedsSmtpUtf8(content, only)), cancel);
         }
     }
 

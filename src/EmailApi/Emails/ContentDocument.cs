@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using EmailApi.Http;
 using Microsoft.AspNetCore.DataProtection;
 
@@ -8,9 +9,10 @@ namespace EmailApi.Emails;
 
 /// <summary>The content as it is stored: large bodies are named by their hash and lie in blobs.</summary>
 /// <param name="BodyBytes">Of the bodies that lie in blobs.</param>
-public sealed record ContentDocument(EmailContent Content, string? HtmlBlob, string? TextBlob, int BodyBytes = 0)
+public sealed record ContentDocument(EmailContent Content, string? HtmlBlob, string? TextBlob, [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] int BodyBytes = 0)
 {
     /// <summary>Bytes that its blobs take in memory, the bodies as text and as octets.</summary>
+    [JsonIgnore]
     public long BlobBytes => Content.Attachments.Sum(a => (long)a.SizeBytes) + 4L * BodyBytes;
 }
 

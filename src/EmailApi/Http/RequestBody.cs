@@ -138,7 +138,19 @@ static class RequestBytes
         while (true)
         {
             var read = await ReadAsync(http, turn: null);
-            if (read.IsCompleted && read.Buffer.Length <= LargeBytes)
+            if (read.Buffer.Length > limit)
+            {
+                reader.AdvanceTo(read.Buffer.End);
+                throw TooLarge();
+            }
+
+            if (read.Buffer.Length > LargeBytes)
+            {
+                reader.AdvanceTo(read.Buffer.Start);
+                return await ReadLargeAsync(http, limit);
+            }
+
+            if (read.IsCompleted)
             {
                 var owner = Owner.Pooled((int)read.Buffer.Length);
                 owner.Append(read.Buffer);
@@ -146,8 +158,7 @@ static class RequestBytes
                 return owner;
             }
 
-            reader.AdvanceTo(read.Buffer.Start, read.Buffer.Length > LargeBytes ? read.Buffer.Start : read.Buffer.End);
-            if (read.Buffer.Length > LargeBytes) return await ReadLargeAsync(http, limit);
+            reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);
         }
     }
 
@@ -194,7 +205,6 @@ static class RequestBytes
     {
         readonly byte[] bytes;
         readonly bool isPooled;
-        int length;
 
         Owner(byte[] bytes, bool isPooled) => (this.bytes, this.isPooled) = (bytes, isPooled);
 
@@ -203,17 +213,17 @@ static class RequestBytes
         /// <summary>Left to the collector: a pool would round a large one up to 64 MB, and keep that.</summary>
         public static Owner Unpooled(int size) => new(GC.AllocateUninitializedArray<byte>(size), isPooled: false);
 
-        public int Length => length;
+        public int Length { get; private set; }
 
         /// <summary>Without a byte order mark.</summary>
-        public Memory<byte> Memory => bytes.AsSpan(0, length).StartsWith(Encoding.UTF8.Preamble) ? bytes.AsMemory(Encoding.UTF8.Preamble.Length..length) : bytes.AsMemory(0, length);
+        public Memory<byte> Memory => bytes.AsMemory((bytes.AsSpan(0, Length).StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0)..Length);
 
         /// <returns>False when there is no room for it.</returns>
         public bool Append(ReadOnlySequence<byte> more)
         {
-            if (length + more.Length > bytes.Length) return false;
-            more.CopyTo(bytes.AsSpan(length));
-            length += (int)more.Length;
+            if (Length + more.Length > bytes.Length) return false;
+            more.CopyTo(bytes.AsSpan(Length));
+            Length += (int)more.Length;
             return true;
         }
 

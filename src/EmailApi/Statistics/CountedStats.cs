@@ -39,33 +39,33 @@ sealed class CountedStats(NpgsqlConnection connection, int project, StatsBy by, 
             {OfOne} group by 1, 2, 3) s
         """;
 
-    /// <summary>Of so many values, those with most mail, and of all together.</summary>
-    public async Task<StatsTally> OfMostAsync(int limit, CancellationToken cancel)
+    /// <param name="value">Only this one; null: those with most mail, and all together.</param>
+    /// <param name="limit">Of values.</param>
+    public async Task<StatsTally> TallyAsync(string? value, int limit, CancellationToken cancel)
     {
-        var values = new List<string>();
-        await using (var command = About(Most, [limit]))
-        await using (var reader = await command.ExecuteReaderAsync(cancel))
-            while (await reader.ReadAsync(cancel)) values.Add(reader.GetString(0));
-        return await TallyAsync([.. values, All], hasTotal: true, cancel);
-    }
-
-    /// <summary>Of these values, which are all that there is to sum up.</summary>
-    public Task<StatsTally> OfAsync(string[] values, CancellationToken cancel) => TallyAsync(values, hasTotal: false, cancel);
-
-    async Task<StatsTally> TallyAsync(string[] values, bool hasTotal, CancellationToken cancel)
-    {
+        var hasTotal = by is not StatsBy.Time && value is null;
+        string[] values = by is StatsBy.Time ? [All] : value is null ? [.. await MostAsync(limit, cancel), All] : value == All ? [] : [value];
         var tally = new StatsTally();
         await using var command = range.Interval is StatsInterval.Hour ? About(Hours, [values]) : About(Points, [values, range.Interval?.Word() ?? "", range.Zone.Id]);
         await using var reader = await command.ExecuteReaderAsync(cancel);
         while (await reader.ReadAsync(cancel))
         {
-            var (value, measure, bucket, count) = (reader.GetString(1), reader.GetString(2), reader.GetInt16(3), reader.GetInt64(4));
-            var isTotal = hasTotal && value == All;
-            if (!isTotal) tally.Add(reader.IsDBNull(0) ? null : reader.GetFieldValue<DateTimeOffset>(0), value, measure, bucket, count);
+            var (of, measure, bucket, count) = (reader.GetString(1), reader.GetString(2), reader.GetInt16(3), reader.GetInt64(4));
+            var isTotal = hasTotal && of == All;
+            if (!isTotal) tally.Add(reader.IsDBNull(0) ? null : reader.GetFieldValue<DateTimeOffset>(0), of, measure, bucket, count);
             if (isTotal || !hasTotal) tally.AddToTotal(measure, bucket, count);
         }
 
         return tally;
+    }
+
+    async Task<List<string>> MostAsync(int limit, CancellationToken cancel)
+    {
+        var values = new List<string>();
+        await using var command = About(Most, [limit]);
+        await using var reader = await command.ExecuteReaderAsync(cancel);
+        while (await reader.ReadAsync(cancel)) values.Add(reader.GetString(0));
+        return values;
     }
 
     NpgsqlCommand About(string sql, object[] more)

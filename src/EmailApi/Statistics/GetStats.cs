@@ -47,10 +47,7 @@ public static class GetStats
 
         await using var reading = await db.ReadAsAsync(caller, cancel);
         var connection = (NpgsqlConnection)db.Database.GetDbConnection();
-        var counted = new CountedStats(connection, caller.ProjectId, of, range);
-        var tally = of is StatsBy.Time ? await counted.OfAsync([""], cancel)
-            : value is not null ? await counted.OfAsync([of is StatsBy.Domain ? value.ToLowerInvariant() : value], cancel)
-            : await counted.OfMostAsync(shown + 1, cancel);
+        var tally = await new CountedStats(connection, caller.ProjectId, of, range).TallyAsync(of is StatsBy.Domain ? value?.ToLowerInvariant() : value, shown + 1, cancel);
 
         await using var state = new NpgsqlCommand(State, connection) { Parameters = { new() { Value = caller.ProjectId } } };
         await using var row = await state.ExecuteReaderAsync(cancel);

@@ -42,7 +42,7 @@ public class QueuePieces
         await app.Services.GetRequiredService<EpochCheck>().CheckAsync(CancellationToken.None);
         queue = app.Services.GetRequiredService<DeliveryQueue>();
         engine = app.Services.GetRequiredService<EngineDatabase>().Source;
-        var content = new EmailContent { From = new("news@shop.example"), To = [new("reader@example.com")], Subject = "News", Text = new string('x', 1800) };
+        var content = new EmailContent { From = new("news@shop.example"), To = [new("reader@example.com")], Subject = "News", Text = new string('x', Load.TextLength) };
         document = app.Services.GetRequiredService<ContentCodec>().Pack(content, [], owner: null).Document;
     }
 

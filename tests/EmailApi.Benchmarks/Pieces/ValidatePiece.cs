@@ -13,7 +13,7 @@ public class ValidatePiece
         from = "Shop <orders@shop.example>",
         to = new[] { "customer-1@example.com" },
         subject = "Order 1 has been shipped",
-        text = new string('x', 1800),
+        text = new string('x', Load.TextLength),
         tags = new Dictionary<string, string> { ["order"] = "1" },
     });
 

@@ -89,6 +89,7 @@ public sealed class StatsTests : IAsyncLifetime
         Assert.All(domains.GetProperty("data").EnumerateArray(), p => Assert.Equal(("example.jp", 0), (p.Text("value"), p.GetProperty("at").GetDateTimeOffset().UtcDateTime.Minute)));
         Assert.True(domains.GetProperty("truncated").GetBoolean());
         Assert.Equal((3, 1), (Count(domains.GetProperty("total"), "accepted"), Count(domains.GetProperty("total"), "bounced")));
+        Assert.Equal(0, (await StatsAsync("?by=domain&value=")).GetProperty("data").GetArrayLength());   // all together are no value
     }
 
     [Fact]
