@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using EmailApi.Tests.Support;
+using Microsoft.EntityFrameworkCore;
 
 namespace EmailApi.Tests.Suppressions;
 
@@ -18,9 +19,12 @@ public sealed class SharedApp : IAsyncLifetime
         (await app.PostAsync(new JsonObject { ["name"] = "news" }, "/v1/streams")).Dispose();
     }
 
+    /// <summary>The mail of tests before has left: else it could get the answer that is meant for this one's.</summary>
     public async Task<TestApp> BeginAsync()
     {
         app.Relay.AnswerAsUsual();
+        await Eventually.IsAsync(
+            () => app.QueryAsync(async db => !await db.Queue.AnyAsync(q => q.LeaseUntil != null || q.DueAt <= DateTimeOffset.UtcNow)), TimeSpan.FromSeconds(20));
         await app.ExecuteAsync("delete from suppressions");
         return app;
     }
